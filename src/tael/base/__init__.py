@@ -1,0 +1,1 @@
+"""What every package stands on: database, batches, tasks, ids, money, errors, HTTP. Knows nothing about payments."""
