@@ -8,7 +8,7 @@ caller looks its keys up instead of sending again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -19,8 +19,8 @@ import asyncpg.transaction
 
 from tael.base.errors import TaelError
 
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy
+Pool: TypeAlias = asyncpg.pool.Pool
 
 Record = asyncpg.Record
 UniqueViolation = asyncpg.UniqueViolationError
@@ -125,7 +125,7 @@ class Database:
         return cls(pool, dsn)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Tx]:
+    async def transaction(self) -> AsyncGenerator[Tx]:
         """Open a read-committed transaction; commits on return, rolls back on any exception."""
         async with self._connection() as connection:
             transaction = connection.transaction()
@@ -140,7 +140,7 @@ class Database:
             tx.committed()
 
     @asynccontextmanager
-    async def report(self) -> AsyncIterator[Tx]:
+    async def report(self) -> AsyncGenerator[Tx]:
         """A read-only snapshot with the planner's ordinary settings and no time limit: for checks over many rows."""
         async with self._connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(_REPORTING)
@@ -157,11 +157,13 @@ class Database:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.close()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _connection(self) -> AsyncGenerator[Connection]:
         try:
             connection = await self._pool.acquire(timeout=5)
         except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as problem:

@@ -17,7 +17,7 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,13 +75,18 @@ class _Account:
     gid: int
     name: str
 
-    def owns(self) -> dict[str, int | list[int]]:
-        """Arguments that make subprocess switch to this user; empty when it is ourselves."""
-        return {} if self.uid == os.geteuid() else {"user": self.uid, "group": self.gid, "extra_groups": []}
+    def run(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+        """Run a command as this user; its output, errors included, is in `stdout`."""
+        switch = self.uid != os.geteuid()
+        return subprocess.run(  # noqa: S603 (our own binaries, no shell)
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", check=False,
+            user=self.uid if switch else None, group=self.gid if switch else None,
+            extra_groups=[] if switch else None,
+        )  # fmt: skip
 
 
 @contextmanager
-def embedded(home: Path, *, settings: dict[str, str] | None = None) -> Iterator[Server]:
+def embedded(home: Path, *, settings: dict[str, str] | None = None) -> Generator[Server]:
     """Run PostgreSQL with its files under `home` for as long as the block lasts.
 
     `settings` overrides single PostgreSQL settings (values as they stand in postgresql.conf). When another process
@@ -103,8 +108,7 @@ def embedded(home: Path, *, settings: dict[str, str] | None = None) -> Iterator[
 
 def restart(server: Server) -> None:
     """Start again a server of ours that was killed; recovery is PostgreSQL's own."""
-    account = _server_account()
-    _pg_ctl(server.bin, server.data, account, "start")
+    _pg_ctl(server.bin, server.data, _server_account(), "start")
 
 
 def _start(root: Path, account: _Account, owned: bool, settings: dict[str, str]) -> Server:
@@ -178,12 +182,14 @@ def _initialise(binaries: Path, data: Path, account: _Account) -> None:
     shutil.rmtree(data, ignore_errors=True)  # an initdb that was killed half-way
     data.mkdir(mode=0o700)
     os.chown(data, account.uid, account.gid)
-    command = [binaries / "initdb", "-D", data, "-U", _DATABASE_USER, "--auth=peer", "--encoding=UTF8",
-               "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--data-checksums"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **account.owns())  # type: ignore[arg-type]  # noqa: S603
+    command: list[str | Path] = [
+        binaries / "initdb", "-D", data, "-U", _DATABASE_USER, "--auth=peer", "--encoding=UTF8",
+        "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--data-checksums",
+    ]  # fmt: skip
+    done = account.run(command)
     if done.returncode != 0:
         shutil.rmtree(data, ignore_errors=True)
-        raise EmbeddedPostgresFailed(f"initdb: {done.stderr.strip()[-500:]}")
+        raise EmbeddedPostgresFailed(f"initdb: {done.stdout.strip()[-500:]}")
 
 
 def _write_settings(data: Path, account: _Account, settings: dict[str, str]) -> None:
@@ -236,12 +242,10 @@ def _await_socket(data: Path) -> None:
 
 
 def _pg_ctl(binaries: Path, data: Path, account: _Account, action: str) -> None:
-    command = [binaries / "pg_ctl", action, "-D", data, "-w", "-t", "120", "-l", data / "server.log"]
+    command: list[str | Path] = [binaries / "pg_ctl", action, "-D", data, "-w", "-t", "120", "-l", data / "server.log"]
     if action == "stop":
         command += ["-m", "fast"]
-    done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", check=False, **account.owns()
-    )
+    done = account.run(command)
     if done.returncode != 0 and action == "start":
         log = (data / "server.log").read_text(errors="replace")[-800:]
         raise EmbeddedPostgresFailed(f"pg_ctl start: {done.stdout.strip()[-300:]}\n{log}")

@@ -8,7 +8,7 @@ English first, then one line that starts with `zh: `. `status` is the HTTP statu
 import re
 from typing import ClassVar, TypeAlias
 
-JsonValue: TypeAlias = "str | int | bool | None | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "str | int | bool | list[JsonValue] | dict[str, JsonValue] | None"
 
 
 class TaelError(Exception):
@@ -19,7 +19,9 @@ class TaelError(Exception):
     status: ClassVar[int] = 400
     retryable: ClassVar[bool] = False
 
-    def __init__(self, detail: str = "", *, param: str | None = None, hint: str | None = None, **extra: JsonValue) -> None:
+    def __init__(
+        self, detail: str = "", *, param: str | None = None, hint: str | None = None, **extra: JsonValue
+    ) -> None:
         """Refuse.
 
         `detail` says what was wrong with this request (never secrets), `param` names the offending field,

@@ -50,7 +50,7 @@ class Money:
 
 
 def format_minor(minor: int, currency: str) -> str:
-    """Minor units as a display string with thousands separators: 123456, CNY -> 1,234.56. For people, never for sums."""
+    """Minor units as a string for people, never for sums: 123456, CNY -> 1,234.56."""
     exponent = EXPONENTS.get(currency, 0)
     sign, digits = ("-" if minor < 0 else ""), str(abs(minor)).rjust(exponent + 1, "0")
     whole, fraction = (digits[:-exponent], digits[-exponent:]) if exponent else (digits, "")

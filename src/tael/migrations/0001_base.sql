@@ -38,7 +38,8 @@ create table event (
     payload       jsonb not null,
     created_at    timestamptz not null,
     published_at  timestamptz,
+    failures      int not null default 0,
     primary key (book, id),
     unique (book, subject, sequence)
 ) with (fillfactor = 90);
-create index event_unpublished on event (id) where published_at is null;
+create index event_unpublished on event (id) where published_at is null and failures < 8;

@@ -1,0 +1,225 @@
+"""The delay queue: work that is due at a time, kept in PostgreSQL and enqueued in the money's own transaction.
+
+    enqueue -> waiting -> claimed (a lease) -> done (row deleted) | retry later | dead letter
+                  ^            | lease over: the worker died; somebody else claims it
+                  +------------+
+
+`key` names the work within its queue: enqueueing twice is once, and `cancel` removes what is no longer needed.
+A handler may run twice (its worker died after the work and before the mark), so every handler is idempotent.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from tael.base.db import Database, Record, Tx
+from tael.base.errors import JsonValue, TaelError
+from tael.base.ids import Ids
+
+_log = structlog.get_logger("tael.tasks")
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """Work to do at `due_at` or later. `payload` is JSON."""
+
+    book: int
+    queue: str
+    key: str
+    payload: JsonValue
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work that this process has claimed until `lease_until`. `attempt` counts claims, from 1."""
+
+    book: int
+    id: int
+    queue: str
+    key: str
+    payload: JsonValue
+    attempt: int
+    lease: uuid.UUID
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The work is finished, or no longer needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Do it again at `due_at`, perhaps with another payload."""
+
+    due_at: datetime
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Give up: keep the row as a dead letter for a person to replay."""
+
+    error: str
+
+
+Verdict = Done | Again | Dead
+Handler = Callable[[Task], Awaitable[Verdict]]
+
+
+async def enqueue(tx: Tx, tasks: Sequence[NewTask], *, ids: Ids, now: datetime) -> None:
+    """Put work into its queue; a key that is already waiting there stays as it is."""
+    if not tasks:
+        return
+    await tx.execute(
+        """insert into task (book, id, queue, key, payload, due_at, created_at)
+           select *, $7::timestamptz from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[],
+                                                 $6::timestamptz[])
+           on conflict (book, queue, key) do nothing""",
+        [task.book for task in tasks], [ids.next() for _ in tasks], [task.queue for task in tasks],
+        [task.key for task in tasks], [msgspec.json.encode(task.payload).decode() for task in tasks],
+        [task.due_at for task in tasks], now,
+    )  # fmt: skip
+
+
+async def cancel(tx: Tx, queue: str, keys: Sequence[tuple[int, str]]) -> None:
+    """Remove work by (book, key), claimed or not; a worker that is busy with it finds its lease gone."""
+    if keys:
+        await tx.execute(
+            """delete from task using unnest($2::bigint[], $3::text[]) as gone(book, key)
+               where task.book = gone.book and task.queue = $1 and task.key = gone.key""",
+            queue, [book for book, _ in keys], [key for _, key in keys],
+        )  # fmt: skip
+
+
+async def claim(db: Database, queue: str, *, now: datetime, lease_s: int, limit: int) -> list[Task]:
+    """Take up to `limit` due tasks for `lease_s` seconds; nobody else gets them meanwhile."""
+    lease = uuid.uuid4()
+    async with db.transaction() as tx:
+        rows = await tx.fetch(
+            """with due as materialized (
+                   select book, queue, key from task
+                   where queue = $1 and due_at <= $2 and dead_at is null
+                   order by due_at limit $3 for update skip locked)
+               update task set lease = $4, due_at = $5, attempt = attempt + 1 from due
+               where task.book = due.book and task.queue = due.queue and task.key = due.key
+               returning task.*""",
+            queue, now, limit, lease, now + timedelta(seconds=lease_s),
+        )  # fmt: skip
+    return [_read(row) for row in rows]
+
+
+async def settle(db: Database, task: Task, verdict: Verdict, *, now: datetime) -> bool:
+    """Record what became of a claimed task; False when the lease was lost or the task was cancelled meanwhile."""
+    mine = (task.book, task.queue, task.key, task.lease)
+    async with db.transaction() as tx:
+        match verdict:
+            case Done():
+                tag = await tx.execute(_FINISH, *mine)
+            case Again(due_at, error):
+                tag = await tx.execute(_POSTPONE, *mine, due_at, error)
+            case Dead(error):
+                tag = await tx.execute(_BURY, *mine, now, error)
+    return tag.endswith(" 1")
+
+
+async def revive(tx: Tx, queue: str, *, book: int, key: str, now: datetime) -> bool:
+    """Put a dead letter back into its queue, due now; False when there is none."""
+    tag = await tx.execute(
+        """update task set dead_at = null, lease = null, attempt = 0, due_at = $4
+           where book = $1 and queue = $2 and key = $3 and dead_at is not null""",
+        book, queue, key, now,
+    )  # fmt: skip
+    return tag.endswith(" 1")
+
+
+class Worker:
+    """Runs the handler of one queue until stopped: claims in batches, works on `concurrency` tasks at a time."""
+
+    def __init__(
+        self, db: Database, queue: str, handler: Handler, now: Callable[[], datetime], *,
+        concurrency: int = 16, lease_s: int = 60, poll_s: float = 0.5, retry_s: Sequence[int] = (1, 5, 30, 120, 600),
+    ) -> None:  # fmt: skip
+        """`retry_s` is the ladder for a handler that raises; after its last rung the task is a dead letter."""
+        self._db, self.queue, self._handler, self._now = db, queue, handler, now
+        self._concurrency, self._lease_s, self._poll_s, self._retry_s = concurrency, lease_s, poll_s, retry_s
+        self._stopping = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when the tasks under way are finished."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop`; unfinished tasks are left to their leases when the process dies."""
+        while not self._stopping.is_set():
+            free = self._concurrency - len(self._running)
+            claimed = await self._claim(free) if free else []
+            for task in claimed:
+                running = asyncio.create_task(self._work(task))
+                self._running.add(running)
+                running.add_done_callback(self._running.discard)
+            if len(claimed) < free or not free:
+                await self._pause()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def run_due(self) -> int:
+        """Work off everything that is due now, one batch after the other; answers how many tasks ran. For tests
+        and for tools that move the clock."""
+        total = 0
+        while claimed := await self._claim(self._concurrency):
+            await asyncio.gather(*(self._work(task) for task in claimed))
+            total += len(claimed)
+        return total
+
+    async def _claim(self, limit: int) -> list[Task]:
+        try:
+            return await claim(self._db, self.queue, now=self._now(), lease_s=self._lease_s, limit=limit)
+        except TaelError as problem:
+            _log.warning("tasks.claim_failed", queue=self.queue, error=str(problem))
+            return []
+
+    async def _work(self, task: Task) -> None:
+        try:
+            verdict = await self._handler(task)
+        except Exception as problem:  # noqa: BLE001 (a worker loop outlives its tasks)
+            _log.warning("tasks.failed", queue=task.queue, key=task.key, attempt=task.attempt, exc_info=problem)
+            verdict = self._after_failure(task, problem)
+        try:
+            await settle(self._db, task, verdict, now=self._now())
+        except TaelError as problem:
+            _log.warning("tasks.settle_failed", queue=task.queue, key=task.key, error=str(problem))
+
+    def _after_failure(self, task: Task, problem: Exception) -> Verdict:
+        error = f"{type(problem).__name__}: {problem}"[:500]
+        if task.attempt > len(self._retry_s):
+            return Dead(error)
+        return Again(self._now() + timedelta(seconds=self._retry_s[task.attempt - 1]), error)
+
+    async def _pause(self) -> None:
+        """Until something finishes, the poll interval is over, or we are told to stop."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({stopping, *self._running}, timeout=self._poll_s, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+
+
+# Only the holder of the lease may decide: a worker that slept past it changes nothing.
+_FINISH = "delete from task where book = $1 and queue = $2 and key = $3 and lease = $4"
+_POSTPONE = """update task set lease = null, due_at = $5, last_error = $6
+               where book = $1 and queue = $2 and key = $3 and lease = $4"""
+_BURY = """update task set lease = null, dead_at = $5, last_error = $6
+           where book = $1 and queue = $2 and key = $3 and lease = $4"""
+
+
+def _read(row: Record) -> Task:
+    payload = msgspec.json.decode(row["payload"])
+    return Task(
+        row["book"], row["id"], row["queue"], row["key"], payload, row["attempt"], row["lease"], row["created_at"]
+    )
