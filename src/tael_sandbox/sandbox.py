@@ -1,0 +1,141 @@
+"""A sandbox to embed in a test or the demo, or to start as a process of its own that can be killed.
+
+async with Sandbox.start(folder) as sim:            in this process, on this event loop
+    ... sim.merchant ... await sim.pay(number) ...
+async with SandboxProcess.start(folder) as sim:     another process; the same methods, and kill() / restart()
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from tael_sandbox.app import App
+from tael_sandbox.control import create_merchant, view_merchant
+from tael_sandbox.remote import Controls
+from tael_sandbox.serving import listen, serving
+from tael_sandbox.tunnel import Tunnel, tunnel
+from tael_sandbox.views import MerchantView, NewMerchant
+from tael_sandbox.wechat import notify
+from tael_sandbox.world import World
+
+
+class Ready(Struct, frozen=True):
+    """The one line a sandbox process prints when it answers."""
+
+    port: int
+    base_url: str
+    data_dir: str
+    pid: int
+    merchant: MerchantView
+
+
+class Sandbox(Controls):
+    """A running sandbox in this process; ``world`` is its inside, for tests of the sandbox itself."""
+
+    def __init__(self, base_url: str, merchant: MerchantView, world: World, app: App) -> None:
+        """Use ``Sandbox.start``."""
+        super().__init__(base_url, merchant)
+        self.world = world
+        self._app = app
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(
+        cls,
+        folder: Path,
+        *,
+        port: int = 0,
+        seed: str | None = None,
+        merchant: NewMerchant | None = None,
+        notify_hosts: frozenset[str] = frozenset(),
+    ) -> AsyncGenerator["Sandbox"]:
+        """Serve on a loopback port while the block runs.
+
+        ``folder`` keeps everything; a used one continues where it stopped. ``seed`` fixes all ids of a new folder,
+        ``merchant`` describes its first merchant. ``notify_hosts``: hosts besides this machine that may be sent
+        notices.
+        """
+        with contextlib.closing(listen(port)) as sock:
+            world = World.open(folder, seed=seed, notify_hosts=notify_hosts)
+            world.base_url = _base_url(sock)
+            if len(world.merchants) == 0:
+                await create_merchant(world, merchant or NewMerchant())
+            app = App(world)
+            sandbox = cls(world.base_url, view_merchant(world, world.merchants.all()[0]), world, app)
+            courier = asyncio.create_task(world.courier.run(partial(notify.attempt, world)))
+            try:
+                async with serving(app, sock):
+                    yield sandbox
+            finally:
+                await sandbox.hang_up()
+                courier.cancel()
+                await asyncio.wait([courier])
+                await world.close()
+
+    def tunnel(self) -> contextlib.AbstractAsyncContextManager[Tunnel]:
+        """A CONNECT proxy and a TLS port for clients that only know the channel's real address."""
+        return tunnel(self._app, self.world.folder / "tls")
+
+
+class SandboxProcess(Controls):
+    """A sandbox in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ready: Ready) -> None:
+        """Use ``SandboxProcess.start``."""
+        super().__init__(ready.base_url, ready.merchant)
+        self.port = ready.port
+        self.pid = process.pid
+        self._folder = Path(ready.data_dir)
+        self._process = process
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(cls, folder: Path, *, port: int = 0, seed: str | None = None) -> AsyncGenerator["SandboxProcess"]:
+        """Start a process and wait until it answers; it is ended with the block."""
+        process, ready = await _spawn(folder, port=port, seed=seed)
+        sandbox = cls(process, ready)
+        try:
+            yield sandbox
+        finally:
+            await sandbox.hang_up()
+            await sandbox._end(signal.SIGTERM)
+
+    async def kill(self) -> None:
+        """kill -9; what it had not on disk is gone."""
+        await self._end(signal.SIGKILL)
+
+    async def restart(self) -> None:
+        """Start again on the same port and folder, after ``kill``."""
+        self._process, ready = await _spawn(self._folder, port=self.port, seed=None)
+        self.pid, self.merchant = self._process.pid, ready.merchant
+
+    async def _end(self, how: signal.Signals) -> None:
+        if self._process.returncode is None:
+            self._process.send_signal(how)
+        await self._process.communicate()
+
+
+async def _spawn(folder: Path, *, port: int, seed: str | None) -> tuple[asyncio.subprocess.Process, Ready]:
+    words = ["-m", "tael_sandbox", "--port", str(port), "--data", str(folder), "--json"]
+    if seed is not None:
+        words += ["--seed", seed]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *words, stdout=asyncio.subprocess.PIPE, limit=1 << 20
+    )
+    assert process.stdout is not None, "it was asked to be a pipe"
+    line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"the sandbox did not start (exit {await process.wait()})")
+    return process, msgspec.json.decode(line, type=Ready)
+
+
+def _base_url(sock: socket.socket) -> str:
+    return f"http://127.0.0.1:{sock.getsockname()[1]}"

@@ -1,0 +1,76 @@
+"""Runs the application on a loopback socket inside the caller's event loop, with the line in reach of the faults.
+
+uvicorn reads HTTP; its protocol class is extended by one thing: the request's scope also carries the transport, so
+that a fault can close the connection where a real network would.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tael_sandbox.web import LINE_KEY
+
+
+class _Protocol(HttpToolsProtocol):
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {LINE_KEY: {"transport": self.transport}}
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals of the process to whoever embeds it, and says when it has started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def listen(port: int) -> socket.socket:
+    """A loopback socket; port 0 picks a free one. Raises OSError when it is taken."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
+    sock.listen(512)
+    sock.setblocking(False)
+    return sock
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: object, sock: socket.socket, *, certificate: Path | None = None, key: Path | None = None
+) -> AsyncGenerator[None]:
+    """Serve ``app`` on ``sock`` while the block runs; with a certificate and a key, over TLS."""
+    config = uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType]
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        await server.ready.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await task
