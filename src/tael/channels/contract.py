@@ -27,6 +27,7 @@ from tael.base.money import Money
 from tael.channels.exchange import HttpReply, RawExchange
 
 Mode: TypeAlias = Literal["test", "live"]
+AccountState: TypeAlias = Literal["active", "paused"]
 T = TypeVar("T")
 
 
@@ -108,7 +109,8 @@ class MerchantAccount:
     """An account at a channel, ready for use: where it is, who we are there, and its loaded keys.
 
     `config` holds the connector's own settings (never secrets). `base_url` has no trailing slash. `qps` overrides
-    the channel's default calls per second for this account.
+    the channel's default calls per second for this account. A `paused` account opens no payment, but payments that
+    exist are still queried, closed and notified.
     """
 
     book: int
@@ -116,6 +118,7 @@ class MerchantAccount:
     name: str
     channel: str
     mode: Mode
+    state: AccountState
     mchid: str
     appid: str
     base_url: str
@@ -365,6 +368,6 @@ class Connector(Protocol):
         """The answer that ends the channel's repetitions. Give it only after the event is committed."""
         ...
 
-    def refuse(self, reason: str) -> HttpReply:
-        """The answer that makes the channel repeat the notice. `reason` must not quote the notice."""
+    def refuse(self, problem: TaelError) -> HttpReply:
+        """The answer that makes the channel repeat the notice; says the class of the problem, never its details."""
         ...

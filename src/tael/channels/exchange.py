@@ -21,6 +21,7 @@ class HttpResponse:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    elapsed_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
