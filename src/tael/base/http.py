@@ -1,0 +1,242 @@
+"""HTTP as every route sees it: strict JSON in, problem+json out, bounded bodies, one request id.
+
+Strict means: UTF-8, no duplicate keys, no NaN or Infinity, no control or direction-changing characters, no unknown
+fields, whole numbers only where money is meant. A refused request has changed nothing and called nobody.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from typing import NoReturn, cast
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from tael.base.errors import JsonValue, TaelError, code, message
+from tael.base.money import InvalidAmount, InvalidCurrency
+
+MAX_DEPTH = 16
+# Line breaks and tabs are text; other control characters, lone surrogates, bidirectional overrides and zero-width
+# characters are not: they break storage or disguise what a person reads.
+_FORBIDDEN_TEXT = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+
+
+class InvalidJson(TaelError):
+    """The body is not one valid JSON object (UTF-8, no duplicate keys, no NaN or Infinity).
+    zh: 请求体不是合法的 JSON 对象（须为 UTF-8，不得有重复键、NaN 或 Infinity）。
+    """
+
+    status = 400
+
+
+class InvalidText(TaelError):
+    """A text contains characters that are not allowed (control, zero-width or direction-changing characters).
+    zh: 文本包含不允许的字符（控制字符、零宽字符或方向控制字符）。
+    """
+
+    status = 422
+
+
+class UnknownField(TaelError):
+    """The request has a field that this endpoint does not know.
+    zh: 请求包含未知字段。
+    """
+
+    status = 422
+
+
+class MissingField(TaelError):
+    """A required field is missing.
+    zh: 缺少必填字段。
+    """
+
+    status = 422
+
+
+class InvalidField(TaelError):
+    """A field has a value that is not allowed.
+    zh: 字段取值不合法。
+    """
+
+    status = 422
+
+
+class NotFound(TaelError):
+    """There is no such object.
+    zh: 对象不存在。
+    """
+
+    status = 404
+
+
+class MethodNotAllowed(TaelError):
+    """This address does not take this HTTP method.
+    zh: 不支持该 HTTP 方法。
+    """
+
+    status = 405
+
+
+class InternalError(TaelError):
+    """Something went wrong on our side. Repeat the request with the same key.
+    zh: 服务内部错误，请使用相同的幂等键重试。
+    """
+
+    status = 500
+    retryable = True
+
+
+class Body(BaseModel):
+    """Base of every request body: unknown fields and silent conversions are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class StrictRoute(APIRoute):
+    """A route whose JSON body is read by `strict_json`. Use as `APIRouter(route_class=StrictRoute)`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
+        """The handler, given a request that reads JSON strictly."""
+        handle = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            return await handle(_StrictRequest(request.scope, request.receive))
+
+        return strictly
+
+
+class _StrictRequest(Request):
+    async def json(self) -> JsonValue:
+        return strict_json(await self.body())
+
+
+def strict_json(raw: bytes) -> JsonValue:
+    """The JSON value in `raw`; raises `InvalidJson` or `InvalidText`."""
+    try:
+        text = raw.decode("utf-8")
+        value: JsonValue = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as problem:
+        raise InvalidJson from problem
+    _check_text(value, depth=0)
+    return value
+
+
+def problem_response(error: TaelError, *, language: str, request_id: str) -> Response:
+    """The RFC 9457 document of a refusal, in `en` or `zh`."""
+    kind = type(error)
+    document: dict[str, JsonValue] = {
+        "type": f"/errors/{code(kind)}",
+        "title": message(kind, language),
+        "status": error.status,
+        "code": code(kind),
+        "retryable": error.retryable,
+        "request_id": request_id,
+    }
+    optional = {"detail": error.detail, "param": error.param, "hint": error.hint}
+    document |= {name: value for name, value in optional.items() if value}
+    document |= error.extra
+    headers = {"Content-Language": "zh-CN" if language == "zh" else "en", "Cache-Control": "no-store"}
+    if error.status in {429, 503} or "retry_after_s" in error.extra:
+        headers["Retry-After"] = str(error.extra.get("retry_after_s", 1))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(
+        msgspec.json.encode(document), status_code=error.status, headers=headers, media_type="application/problem+json"
+    )
+
+
+def install_problems(app: FastAPI) -> None:
+    """Render every refusal, validation error and unknown address of `app` as a problem document."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TaelError)
+        return _respond(request, error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return _respond(request, _first_problem(error.errors()))
+
+    async def no_route(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            response = _respond(request, MethodNotAllowed())
+            response.headers.update({"Allow": (error.headers or {}).get("Allow", "")})
+            return response
+        return _respond(request, NotFound() if error.status_code == 404 else InvalidJson())
+
+    app.add_exception_handler(TaelError, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, no_route)
+
+
+def language_of(accept: str) -> str:
+    """`zh` when an Accept-Language header asks for Chinese first, else `en`."""
+    return "zh" if accept.strip().lower().startswith("zh") else "en"
+
+
+def _respond(request: Request, error: TaelError) -> Response:
+    request_id = str(request.scope.get("request_id", ""))
+    return problem_response(
+        error, language=language_of(request.headers.get("accept-language", "")), request_id=request_id
+    )
+
+
+def _first_problem(errors: Sequence[dict[str, object]]) -> TaelError:
+    """The most telling validation error as a refusal; the value itself is never echoed."""
+    error = errors[0]
+    location = cast("tuple[str | int, ...]", error["loc"])  # pydantic: where in the request, then the path of fields
+    path = [str(part) for part in location[1:]]
+    param, kind, said = ".".join(path), str(error.get("type")), str(error.get("msg"))
+    match kind:
+        case "extra_forbidden":
+            return UnknownField(param=param)
+        case "missing":
+            return MissingField(param=param) if path else InvalidJson("a JSON object is expected")
+        case "json_invalid" | "model_attributes_type" | "dict_type" if not path:
+            return InvalidJson("a JSON object is expected")
+        case _ if path and path[-1] == "amount":
+            return InvalidAmount(said, param=param)
+        case _ if path and path[-1] == "currency":
+            return InvalidCurrency(said, param=param)
+        case _:
+            return InvalidField(said, param=param)
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _check_text(value: JsonValue, *, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidJson("nested too deeply")
+    if isinstance(value, str):
+        if _FORBIDDEN_TEXT.search(value):
+            raise InvalidText
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check_text(name, depth=depth + 1)
+            _check_text(inner, depth=depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_text(inner, depth=depth + 1)

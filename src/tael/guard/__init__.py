@@ -1,0 +1,39 @@
+"""Who may ask, and whether they asked before: API keys with scopes, idempotency keys with stored answers.
+
+Knows books and callers; knows nothing about orders or money.
+"""
+
+from tael.guard.caller import Caller, KeyRing, declared_scope, requires
+from tael.guard.idempotency import (
+    Claim,
+    Fresh,
+    IdempotencyInFlight,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    InFlight,
+    Replay,
+    Reused,
+    begin,
+    claim_for,
+    finish,
+    idempotency_key,
+)
+
+__all__ = [
+    "Caller",
+    "Claim",
+    "Fresh",
+    "IdempotencyInFlight",
+    "IdempotencyKeyRequired",
+    "IdempotencyKeyReused",
+    "InFlight",
+    "KeyRing",
+    "Replay",
+    "Reused",
+    "begin",
+    "claim_for",
+    "declared_scope",
+    "finish",
+    "idempotency_key",
+    "requires",
+]

@@ -1,0 +1,103 @@
+"""Who is asking: from the Authorization header to a book and its permissions.
+
+Every route under /v1 names the one permission it needs with `requires`; the application does not start with a route
+that names none.
+"""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from fastapi import Depends, Request
+
+from tael.base.db import Database
+from tael.base.errors import TaelError
+from tael.guard import keys
+from tael.guard.keys import InvalidApiKey, StoredKey, WrongMode
+
+_REMEMBER_S = 5
+_REMEMBER_MOST = 10_000
+
+
+class InsufficientScope(TaelError):
+    """The API key does not carry the permission that this endpoint needs.
+    zh: API 密钥没有此接口所需的权限。
+    """
+
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller: the company's book, the public id of its key, test or live, its permissions."""
+
+    book: int
+    key_id: str
+    mode: Literal["test", "live"]
+    scopes: frozenset[str]
+
+
+class KeyRing:
+    """Checks API keys; remembers a checked key for five seconds, which is how long a revocation may take."""
+
+    def __init__(
+        self, db: Database, *, pepper: bytes, mode: Literal["test", "live"], now: Callable[[], datetime]
+    ) -> None:
+        self.pepper = pepper
+        self._db, self._now = db, now
+        self._mode: Literal["test", "live"] = mode
+        self._known: dict[str, tuple[StoredKey, datetime]] = {}
+
+    async def authenticate(self, authorization: str) -> Caller:
+        """The caller behind an Authorization header (`Bearer tael_...`). Raises `InvalidApiKey` or `WrongMode`."""
+        scheme, _, key = authorization.partition(" ")
+        parts = keys.parse(key.strip()) if scheme.lower() == "bearer" else None
+        if parts is None:
+            raise InvalidApiKey
+        if parts.mode != self._mode:
+            raise WrongMode
+        stored = await self._stored(parts.id)
+        if stored is None or not hmac.compare_digest(stored.digest, keys.digest(key.strip(), self.pepper)):
+            raise InvalidApiKey
+        if not stored.usable(self._now()) or stored.mode != self._mode:
+            raise InvalidApiKey
+        return Caller(stored.book, stored.id, self._mode, stored.scopes)
+
+    async def _stored(self, key_id: str) -> StoredKey | None:
+        known = self._known.get(key_id)
+        if known is not None and (self._now() - known[1]).total_seconds() < _REMEMBER_S:
+            return known[0]
+        async with self._db.transaction() as tx:
+            stored = await keys.find(tx, key_id)
+        if stored is not None:
+            if len(self._known) >= _REMEMBER_MOST:
+                self._known.clear()
+            self._known[key_id] = (stored, self._now())
+        return stored
+
+
+class _Requirement:
+    """The dependency that `requires` puts on a route."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    async def __call__(self, request: Request) -> Caller:
+        ring: KeyRing = request.app.state.key_ring
+        caller = await ring.authenticate(request.headers.get("authorization", ""))
+        if self.scope not in caller.scopes:
+            raise InsufficientScope(hint=f"the key needs {self.scope}")
+        return caller
+
+
+def requires(scope: str) -> Caller:
+    """A route's caller, who must carry `scope`: `caller: Annotated[Caller, requires("recharges:write")]`."""
+    assert scope in keys.SCOPES, scope
+    return Depends(_Requirement(scope))
+
+
+def declared_scope(dependency: object) -> str | None:
+    """The scope that a route's dependency asks for, or None when it is no requirement."""
+    return dependency.scope if isinstance(dependency, _Requirement) else None

@@ -1,0 +1,47 @@
+"""Orders (订单) and attempts (流水): what is to be paid, and each try to pay it. Knows no channel and no ledger.
+
+One order system serves every payment business: the kind tells them apart.
+"""
+
+from tael.orders.lookup import attempts_of, find_attempt, find_order, lock_by_attempt, lock_orders, page
+from tael.orders.moves import move_attempt, move_order, save
+from tael.orders.opening import (
+    AttemptRefused,
+    DuplicateOrder,
+    DuplicateSubmission,
+    Opened,
+    OrderNotPayable,
+    open_attempts,
+    open_orders,
+)
+from tael.orders.states import ATTEMPT_MOVES, OPEN_ATTEMPT, ORDER_MOVES, UNPAID_ORDER, AttemptState, OrderState
+from tael.orders.store import Attempt, NewAttempt, NewOrder, Order
+
+__all__ = [
+    "ATTEMPT_MOVES",
+    "OPEN_ATTEMPT",
+    "ORDER_MOVES",
+    "UNPAID_ORDER",
+    "Attempt",
+    "AttemptRefused",
+    "AttemptState",
+    "DuplicateOrder",
+    "DuplicateSubmission",
+    "NewAttempt",
+    "NewOrder",
+    "Opened",
+    "Order",
+    "OrderNotPayable",
+    "OrderState",
+    "attempts_of",
+    "find_attempt",
+    "find_order",
+    "lock_by_attempt",
+    "lock_orders",
+    "move_attempt",
+    "move_order",
+    "open_attempts",
+    "open_orders",
+    "page",
+    "save",
+]

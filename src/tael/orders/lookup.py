@@ -1,0 +1,76 @@
+"""Find orders and attempts: by number, by page, and under lock for those who will change them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tael.base.db import Tx
+from tael.orders import store
+from tael.orders.states import OrderState
+from tael.orders.store import Attempt, Order
+
+lock_by_attempt = store.lock_by_attempt
+lock_orders = store.lock_orders
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders a page shows: all conditions that are given must hold."""
+
+    account: int | None = None
+    states: tuple[OrderState, ...] = ()
+    created_from: datetime | None = None
+    created_before: datetime | None = None
+
+
+async def find_order(tx: Tx, *, book: int, order_no: str) -> Order | None:
+    """One order of a book by its number."""
+    row = await tx.fetchrow("select * from payment_order where book = $1 and order_no = $2", book, order_no)
+    return None if row is None else store.read_order(row)
+
+
+async def find_attempt(tx: Tx, *, book: int, attempt_no: str) -> Attempt | None:
+    """One attempt of a book by its number."""
+    row = await tx.fetchrow("select * from payment_attempt where book = $1 and attempt_no = $2", book, attempt_no)
+    return None if row is None else store.read_attempt(row)
+
+
+async def attempts_of(tx: Tx, orders: Sequence[Order]) -> dict[str, list[Attempt]]:
+    """The attempts of orders by order number, oldest first."""
+    rows = await tx.fetch(
+        """select * from payment_attempt where (book, order_no) in (select * from unnest($1::bigint[], $2::text[]))
+           order by id""",
+        [order.book for order in orders], [order.order_no for order in orders],
+    )  # fmt: skip
+    found: dict[str, list[Attempt]] = {order.order_no: [] for order in orders}
+    for row in rows:
+        found[row["order_no"]].append(store.read_attempt(row))
+    return found
+
+
+async def page(
+    tx: Tx,
+    *,
+    book: int,
+    kind: str,
+    only: Filter,
+    limit: int,
+    older_than: int | None = None,
+    newer_than: int | None = None,
+) -> list[Order]:
+    """Up to `limit` orders, newest first, beyond the order id `older_than` or before `newer_than` (keyset)."""
+    backwards = newer_than is not None
+    rows = await tx.fetch(
+        _PAGE_BACKWARDS if backwards else _PAGE, book, kind, newer_than if backwards else older_than, limit,
+        only.account, list(only.states) or None, only.created_from, only.created_before,
+    )  # fmt: skip
+    orders = [store.read_order(row) for row in rows]
+    return orders[::-1] if backwards else orders
+
+
+_WHERE = """
+    select * from payment_order where book = $1 and kind = $2 and ($5::bigint is null or account = $5)
+        and ($6::text[] is null or state = any($6)) and ($7::timestamptz is null or created_at >= $7)
+        and ($8::timestamptz is null or created_at < $8)"""
+_PAGE = _WHERE + " and id < coalesce($3::bigint, 9223372036854775807) order by id desc limit $4"
+_PAGE_BACKWARDS = _WHERE + " and id > $3::bigint order by id limit $4"
