@@ -12,7 +12,7 @@ from datetime import datetime
 from tael.base.db import Database, Tx
 from tael.base.errors import TaelError
 from tael.channels import store
-from tael.channels.contract import AccountState, BadCredentials, Connector, MerchantAccount, Operation
+from tael.channels.contract import AccountState, Connector, MerchantAccount, Operation
 from tael.channels.secrets import check_references, read_secrets
 from tael.channels.store import AccountRow
 from tael.channels.transport import check_address
@@ -62,7 +62,7 @@ class MerchantAccounts:
     def __iter__(self) -> Iterator[MerchantAccount]:
         return iter([account for _, account in self._loaded.values()])
 
-    def get(self, *, book: int, id: int) -> MerchantAccount:  # noqa: A002 - the column's name
+    def get(self, *, book: int, id: int) -> MerchantAccount:
         """A loaded account, active or paused. Raises `MerchantAccountNotFound`."""
         found = self._loaded.get((book, id))
         if found is None:
@@ -73,22 +73,22 @@ class MerchantAccounts:
         """The connector that speaks for an account."""
         return self._connectors[account.channel]
 
-    async def refresh(self, db: Database) -> list[BadCredentials]:
+    async def refresh(self, db: Database) -> list[TaelError]:
         """Load what is new or changed; answers one refusal per account that cannot be used.
 
         At start-up a refusal is a reason not to start. Later the last good state of the account stays in use.
         """
         async with db.transaction() as tx:
             rows = await store.all_rows(tx)
-        refused: list[BadCredentials] = []
+        refused: list[TaelError] = []
         for row in rows:
             known = self._loaded.get((row.book, row.id))
             if known is not None and known[0] == row:
                 continue
             try:
                 self._loaded[row.book, row.id] = (row, _with_keys_of(known, row) or self.load(row))
-            except BadCredentials as problem:
-                refused.append(BadCredentials(f"merchant account {row.name}: {problem.detail}", param=problem.param))
+            except TaelError as problem:
+                refused.append(type(problem)(f"merchant account {row.name}: {problem}", param=problem.param))
         return refused
 
     async def add(self, tx: Tx, row: AccountRow) -> None:

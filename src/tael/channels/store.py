@@ -8,7 +8,10 @@ import msgspec
 from tael.base.db import Record, Tx
 from tael.channels.contract import AccountState, Mode, Operation
 
-_COLUMNS = "book, id, name, channel, mode, state, mchid, appid, base_url, config, secret_refs, qps, changed_at"
+_ALL = """
+    select book, id, name, channel, mode, state, mchid, appid, base_url, config, secret_refs, qps, changed_at
+    from merchant_account order by book, name
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ async def insert(tx: Tx, row: AccountRow) -> bool:
 
 async def all_rows(tx: Tx) -> list[AccountRow]:
     """Every account of every book, in order of book and name."""
-    return [_row(record) for record in await tx.fetch(f"select {_COLUMNS} from merchant_account order by book, name")]
+    return [_row(record) for record in await tx.fetch(_ALL)]
 
 
 async def set_state(tx: Tx, *, book: int, name: str, state: AccountState, now: datetime) -> bool:

@@ -71,8 +71,8 @@ def address(base_url: str) -> Address:
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise ValueError("not a plain base URL")
-    if parts.path or parts.query or parts.fragment:
-        raise ValueError("a base URL has no path")
+    if base_url != f"{parts.scheme}://{parts.netloc}":
+        raise ValueError("a base URL is only scheme, host and port")
     if not _HOST.fullmatch(parts.hostname):
         raise ValueError("not a host name")
     tls = parts.scheme == "https"
