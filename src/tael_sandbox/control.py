@@ -259,7 +259,8 @@ async def _clock(world: World, request: Request) -> Answer:
         if said.advance_s:
             await world.courier.advance(said.advance_s)
         mode: Mode = said.mode or world.clock.mode
-        now_ms = world.clock.now_ms() if said.now_ms is None else said.now_ms
+        kept_ms = 0 if said.mode == "real" else world.clock.now_ms()
+        now_ms = kept_ms if said.now_ms is None else said.now_ms
         world.record(ClockMoved(mode, said.wire or world.clock.wire, now_ms))
     return as_json(ClockView(world.clock.mode, world.clock.wire, world.clock.now_ms()))
 

@@ -1,5 +1,6 @@
 """The control interface as typed Python methods, the same for a sandbox in this process and for one in another."""
 
+import ssl
 from typing import TypeVar
 
 import httpx2
@@ -45,7 +46,9 @@ class Controls:
         """Talk to the sandbox at ``base_url``; ``merchant`` is its first."""
         self.base_url = base_url
         self.merchant = merchant
-        self._http = httpx2.AsyncClient(base_url=base_url, timeout=None, trust_env=False)
+        # An empty trust store: only plain HTTP to this machine is spoken, and loading the real one takes 20 ms.
+        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._http = httpx2.AsyncClient(base_url=base_url, timeout=None, trust_env=False, verify=nobody)
 
     async def pay(
         self, name: str, *, amount_minor: int | None = None, coupon_minor: int = 0, force: bool = False, mchid: str = ""

@@ -121,7 +121,10 @@ class ClockView(Struct, frozen=True):
 
 
 class SetClock(Struct, frozen=True, forbid_unknown_fields=True):
-    """``advance_s`` alone moves on; otherwise ``mode`` (with ``now_ms`` for manual) and ``wire`` are set."""
+    """``advance_s`` alone moves on; otherwise ``mode`` and ``wire`` are set.
+
+    ``now_ms``: where manual time stands (default: now), or a moment that real time jumps ahead to (default: none).
+    """
 
     mode: Mode | None = None
     now_ms: int | None = None

@@ -95,22 +95,6 @@ class World:
             return self.orders.get(mchid, out_trade_no)
         return found
 
-    def announce(self, paid: wechat.Paid, *, at_ms: int) -> None:
-        """Put the notice of a payment on its way, first due at ``at_ms``."""
-        order = self.orders.get(paid.mchid, paid.out_trade_no)
-        assert order is not None, "only an order that exists is paid"
-        notice = Notice(
-            id=paid.notice_id,
-            mchid=paid.mchid,
-            out_trade_no=paid.out_trade_no,
-            transaction_id=paid.transaction_id,
-            url=order.terms.notify_url,
-            created_ms=paid.at_ms,
-            due_ms=at_ms,
-            ladder_s=WECHAT_LADDER_S,
-        )
-        self.courier.add(notice)
-
     def _apply(self, event: Event) -> None:
         match event:
             case Tried():
@@ -126,7 +110,10 @@ class World:
             case wechat.Paid():
                 self.orders.apply(event)
                 self._book_payment(event)
-                self.announce(event, at_ms=event.at_ms)
+                self._announce(event, at_ms=event.at_ms)
+            case wechat.Renotified():
+                told = self.orders.payment(event.transaction_id)
+                self._announce(told, at_ms=event.at_ms)
             case wechat.Refunded():
                 self.orders.apply(event)
                 merchant = f"merchant/{event.mchid}"
@@ -142,3 +129,18 @@ class World:
             (merchant, "fees", paid.fee_minor, "fee"),
         ):
             self.book.move(Entry(paid.at_ms, debit, credit, amount, kind, paid.transaction_id))
+
+    def _announce(self, paid: wechat.Paid, *, at_ms: int) -> None:
+        order = self.orders.get(paid.mchid, paid.out_trade_no)
+        assert order is not None, "only an order that exists is paid"
+        notice = Notice(
+            id=paid.notice_id,
+            mchid=paid.mchid,
+            out_trade_no=paid.out_trade_no,
+            transaction_id=paid.transaction_id,
+            url=order.terms.notify_url,
+            created_ms=paid.at_ms,
+            due_ms=at_ms,
+            ladder_s=WECHAT_LADDER_S,
+        )
+        self.courier.add(notice)

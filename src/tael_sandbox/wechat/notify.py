@@ -134,7 +134,7 @@ def _transaction(world: World, notice: Notice) -> Transaction:
     """The payment that this notice tells of, which need not be the order's latest."""
     order = world.orders.get(notice.mchid, notice.out_trade_no)
     assert order is not None, "notices tell of orders that exist"
-    payment = next(one for one in order.payments if one.transaction_id == notice.transaction_id)
+    payment = world.orders.payment(notice.transaction_id)
     return show(msgspec.structs.replace(order, state="SUCCESS"), payment=payment)
 
 

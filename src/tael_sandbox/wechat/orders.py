@@ -1,7 +1,7 @@
 """Orders at WeChat Pay: what was agreed, what happened, and the index by every name an order is known under.
 
     placed -> (reissued: a new payment link after two hours) -> scanned -> paid -> refunded
-                                                            -> declined -> (again, or PAYERROR / REVOKED for good)
+                                                             -> declined -> (or PAYERROR / REVOKED for good)
                                                              -> closed (asked for, or expired)
 
 Each arrow is an event that the journal keeps; ``Orders.apply`` is the only way an order changes, at run time and at
@@ -108,7 +108,16 @@ class Refunded(Struct, frozen=True, tag="wechat.refunded"):
     amount_minor: int
 
 
-Event = Placed | Reissued | Scanned | Paid | Declined | Closed | Refunded
+class Renotified(Struct, frozen=True, tag="wechat.renotified"):
+    """The notice of a payment starts again from the first rung."""
+
+    mchid: str
+    out_trade_no: str
+    at_ms: int
+    transaction_id: str
+
+
+Event = Placed | Reissued | Scanned | Paid | Declined | Closed | Refunded | Renotified
 
 
 class Order(Struct, frozen=True):
@@ -156,6 +165,11 @@ class Orders:
         key = self._by_transaction.get(transaction_id)
         return None if key is None else self._orders[key]
 
+    def payment(self, transaction_id: str) -> Paid:
+        """The payment with this id, which must exist."""
+        order = self._orders[self._by_transaction[transaction_id]]
+        return next(one for one in order.payments if one.transaction_id == transaction_id)
+
     def named(self, name: str) -> Order | None:
         """The order known under a merchant's number (the latest, if merchants share it), link code, prepay or
         transaction id.
@@ -186,6 +200,8 @@ class Orders:
                 self._orders[key] = replace(self._orders[key], state=event.state)
             case Closed():
                 self._orders[key] = replace(self._orders[key], state="CLOSED")
+            case Renotified():
+                return
             case Refunded():
                 self._orders[key] = replace(self._orders[key], state="REFUND")
 

@@ -1,6 +1,6 @@
 """What the person with the phone does: scan, pay, decline; and what time or a support desk does: expire, refund."""
 
-from tael_sandbox.wechat.orders import PAID_STATES, Closed, Declined, Order, Paid, Refunded, Scanned, State
+from tael_sandbox.wechat.orders import PAID_STATES, Closed, Declined, Order, Paid, Refunded, Renotified, Scanned, State
 from tael_sandbox.wechat.transaction import china_time
 from tael_sandbox.world import World
 
@@ -80,7 +80,8 @@ def renotify(world: World, order: Order) -> None:
     """Send the notice of the last payment once more from the first rung, accepted or not. Raises ``NotPossible``."""
     if not order.payments:
         raise NotPossible("nothing was paid")
-    world.announce(order.payments[-1], at_ms=world.clock.now_ms())
+    paid = order.payments[-1]
+    world.record(Renotified(order.mchid, order.out_trade_no, world.clock.now_ms(), paid.transaction_id))
 
 
 def _must_be_open(order: Order) -> None:

@@ -1,0 +1,155 @@
+"""A merchant's server for tests of the sandbox: signs requests by hand, checks replies by hand, hears notices."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import ssl
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+import httpx2
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from tael_sandbox import MerchantView
+
+NOON_MS = 1_800_000_000_000
+ORDER = {
+    "description": '一杯咖啡 "large" \\ 50%',
+    "out_trade_no": "T0000000001",
+    "notify_url": "https://shop.example.cn/notice",
+    "amount": {"total": 100, "currency": "CNY"},
+}
+
+
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(timeout=20, trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+@dataclass
+class Shop:
+    """Calls the sandbox at ``merchant.base_url`` as ``merchant``."""
+
+    merchant: MerchantView
+    now: int | None = None
+    http: httpx2.AsyncClient = field(default_factory=lambda: _client())
+
+    def __post_init__(self) -> None:
+        self.key = load_pem_private_key(
+            self.merchant.private_key_pem.encode(), None, unsafe_skip_rsa_key_validation=True
+        )
+
+    async def order(self, method: str = "native", **changes: object) -> httpx2.Response:
+        """Place ORDER with changes; a change to None leaves the field out."""
+        body = {"appid": self.merchant.appid, "mchid": self.merchant.mchid, **ORDER, **changes}
+        body = {name: value for name, value in body.items() if value is not None}
+        return await self.call("POST", f"/v3/pay/transactions/{method}", body)
+
+    async def query(self, number: str = ORDER["out_trade_no"]) -> httpx2.Response:
+        return await self.call("GET", f"/v3/pay/transactions/out-trade-no/{number}?mchid={self.merchant.mchid}")
+
+    async def state(self, number: str = ORDER["out_trade_no"]) -> str:
+        return (await self.query(number)).json()["trade_state"]
+
+    async def close(self, number: str = ORDER["out_trade_no"]) -> httpx2.Response:
+        path = f"/v3/pay/transactions/out-trade-no/{number}/close"
+        return await self.call("POST", path, {"mchid": self.merchant.mchid})
+
+    async def call(self, method: str, target: str, body: object = None, **headers: str) -> httpx2.Response:
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"Accept": "application/json", "User-Agent": "shop", "Content-Type": "application/json"}
+        sent |= {"Authorization": self.authorize(method, target, raw)} | headers
+        return await self.http.request(method, self.merchant.base_url + target, content=raw, headers=sent)
+
+    def authorize(self, method: str, target: str, raw: bytes, **said: str) -> str:
+        """The Authorization header; ``said`` replaces single values after signing."""
+        seconds = str(int(time.time()) if self.now is None else self.now)
+        nonce = "N0"
+        signature = self.sign(f"{method}\n{target}\n{seconds}\n{nonce}\n".encode() + raw + b"\n")
+        pairs = {
+            "mchid": self.merchant.mchid,
+            "serial_no": self.merchant.serial,
+            "nonce_str": nonce,
+            "timestamp": seconds,
+            "signature": signature,
+        } | said
+        return "WECHATPAY2-SHA256-RSA2048 " + ",".join(f'{name}="{value}"' for name, value in pairs.items())
+
+    def sign(self, message: bytes) -> str:
+        return base64.b64encode(self.key.sign(message, PKCS1v15(), SHA256())).decode()
+
+    def genuine(self, headers: object, body: bytes) -> bool:
+        """Whether the platform signed this reply or notice, with any key of this merchant."""
+        if "wechatpay-signature" not in headers:
+            return False
+        serial = headers["wechatpay-serial"]
+        if serial == self.merchant.public_key_id:
+            key = load_pem_public_key(self.merchant.public_key_pem.encode())
+        else:
+            found = [one for one in self.merchant.platform_certificates if one.serial == serial]
+            if not found:
+                return False
+            key = x509.load_pem_x509_certificate(found[0].pem.encode()).public_key()
+        message = f"{headers['wechatpay-timestamp']}\n{headers['wechatpay-nonce']}\n".encode() + body + b"\n"
+        try:
+            key.verify(base64.b64decode(headers["wechatpay-signature"]), message, PKCS1v15(), SHA256())
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+    def decrypt(self, sealed: dict[str, str]) -> bytes:
+        """The plain bytes of a sealed resource. Raises InvalidTag."""
+        cipher = AESGCM(self.merchant.apiv3_key.encode())
+        nonce, associated = sealed["nonce"].encode(), sealed["associated_data"].encode()
+        return cipher.decrypt(nonce, base64.b64decode(sealed["ciphertext"]), associated)
+
+    def read(self, heard: "Heard") -> dict[str, object]:
+        """The transaction inside a notice."""
+        return json.loads(self.decrypt(json.loads(heard.body)["resource"]))
+
+
+@dataclass
+class Heard:
+    """One notice as it arrived."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Ear:
+    """A notice endpoint. It answers the statuses of ``script`` one after the other, then 204."""
+
+    url: str = ""
+    script: list[int] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def listening(cls) -> AsyncGenerator["Ear"]:
+        ear = cls()
+        server = await asyncio.start_server(ear._converse, "127.0.0.1", 0)
+        ear.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/notice"
+        try:
+            yield ear
+        finally:
+            server.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = {
+                    name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
+                }
+                self.heard.append(Heard(headers, await reader.readexactly(int(headers["content-length"]))))
+                status = self.script.pop(0) if self.script else 204
+                writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
