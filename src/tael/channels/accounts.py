@@ -5,6 +5,7 @@
 A row that did not change keeps its loaded account, and with it the platform's keys that were downloaded meanwhile.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -145,6 +146,8 @@ def _with_keys_of(known: tuple[AccountRow, MerchantAccount] | None, row: Account
 
 
 def _check(row: AccountRow) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", row.name):
+        raise InvalidMerchantAccount("name must be lower-case letters, digits, - and _", param="name")
     for field, text in (("mchid", row.mchid), ("appid", row.appid or "none")):
         if not text.isascii() or not text.isalnum() or len(text) > 32:
             raise InvalidMerchantAccount(f"{field} must be letters and digits", param=field)

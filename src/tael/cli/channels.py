@@ -39,8 +39,8 @@ async def add(
     qps: Annotated[dict[Operation, int] | None, Parameter(help="Calls per second: --qps.create 200")] = None,
 ) -> None:
     """Store a merchant account. Secrets are read and checked, but only their places are stored."""
-    transport = Transport()
-    accounts, known = MerchantAccounts(connectors(transport)), connectors(transport)
+    known = connectors(Transport())
+    accounts = MerchantAccounts(known)
     usual = known[channel].spec.base_urls[0] if channel in known else ""
     async with tael.cli.connect() as db:
         clock = await DatabaseClock.synchronised(db)
