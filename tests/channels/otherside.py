@@ -189,12 +189,14 @@ async def scripted(answer: Answer) -> AsyncIterator[Scripted]:
         try:
             while not writer.is_closing():
                 head = await reader.readuntil(b"\r\n\r\n")
-                length = [line.split(b":")[1] for line in head.split(b"\r\n") if line.startswith(b"Content-Length")]
+                length = [
+                    line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+                ]
                 request = head + (await reader.readexactly(int(length[0])) if length else b"")
                 seen.requests.append(request)
                 await answer(request, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+            pass  # the client left, or the test is over
         finally:
             writer.close()
             running.discard(task)
