@@ -2,7 +2,7 @@
 and out.
 
     POST pay | scan | decline | expire | refund | renotify   an order, by any of its names
-    GET  orders | book | deliveries | requests | merchants | faults | clock
+    GET  orders (?out_trade_no= for one) | book | deliveries | requests | merchants | faults | clock
     POST faults, DELETE faults, POST clock, POST drain, POST rotate, POST merchants, POST merchants/<mchid>
     POST handoff/jsapi | handoff/app                         what a WeChat client checks before it opens the cashier
 
@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -183,6 +184,9 @@ async def _touch(world: World, request: Request) -> Answer:
 
 
 async def _orders(world: World, request: Request) -> Answer:
+    number = parse_qs(request.query).get("out_trade_no")
+    if number is not None:
+        return as_json([view_order(find_order(world, Touch(out_trade_no=number[-1])))])
     return as_json([view_order(order) for order in world.orders])
 
 

@@ -9,6 +9,7 @@ few hundred syncs.
 """
 
 import asyncio
+import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,8 +29,16 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> tuple["Journal", list[bytes]]:
-        """Open or create the file and return it with the whole lines it holds. Blocks; call it before serving."""
+        """Open or create the file and return it with the whole lines it holds. Blocks; call it before serving.
+
+        Raises BlockingIOError while another sandbox has it open.
+        """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
         held = path.read_bytes()
         whole = held.rfind(b"\n") + 1
         if whole < len(held):
@@ -42,18 +51,23 @@ class Journal:
         self._appended += 1
 
     async def settled(self) -> None:
-        """Return when everything appended before this call is on disk. Raises OSError when the disk refuses."""
+        """Return when everything appended before this call is on disk.
+
+        Raises OSError when the disk refuses, and from then on always: a line may be torn in the middle of the file.
+        """
         target = self._appended
         while self._durable < target:
-            if self._flight is None or self._flight.done():
+            if self._flight is None or (self._flight.done() and self._flight.exception() is None):
                 self._flight = asyncio.create_task(self._write())
             await asyncio.shield(self._flight)
 
     async def close(self) -> None:
         """Write what waits and close the file."""
-        await self.settled()
-        self._disk.shutdown()
-        os.close(self._descriptor)
+        try:
+            await self.settled()
+        finally:
+            self._disk.shutdown()
+            os.close(self._descriptor)
 
     async def _write(self) -> None:
         lines, self._waiting = self._waiting, []

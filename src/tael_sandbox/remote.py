@@ -2,6 +2,7 @@
 
 import ssl
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 import msgspec
@@ -110,10 +111,7 @@ class Controls:
 
     async def order(self, out_trade_no: str) -> OrderView:
         """One order by the merchant's number. Raises ``Refused`` 404."""
-        for order in await self.orders():
-            if order.out_trade_no == out_trade_no:
-                return order
-        raise Refused(404, "no such order")
+        return (await self._ask("GET", f"orders?{urlencode({'out_trade_no': out_trade_no})}", list[OrderView]))[0]
 
     async def book(self) -> BookView:
         """The channel's own book."""

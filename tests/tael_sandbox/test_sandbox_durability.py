@@ -1,6 +1,8 @@
 """What the sandbox admitted to survives kill -9 of it; its book adds up to zero whatever happened."""
 
+import asyncio
 import json
+import os
 from pathlib import Path
 from shutil import copytree
 
@@ -12,6 +14,7 @@ from tael_sandbox_shop import ORDER, Ear, Shop
 
 from tael_sandbox import MerchantView, NewMerchant, Sandbox, SandboxProcess
 from tael_sandbox.book import Book, Entry
+from tael_sandbox.journal import Journal
 
 NUMBER = ORDER["out_trade_no"]
 
@@ -77,6 +80,37 @@ async def test_a_torn_last_line_is_cut_off(tmp_path: Path, prepared: Path) -> No
         await sim.pay(NUMBER)
     assert journal.read_bytes().startswith(whole)
     assert all(json.loads(line) for line in journal.read_bytes().splitlines())
+
+
+async def test_one_folder_serves_one_sandbox(sim: Sandbox) -> None:
+    with pytest.raises(BlockingIOError):
+        async with Sandbox.start(sim.world.folder):
+            pass
+
+
+async def test_a_disk_that_refused_once_is_not_trusted_again(tmp_path: Path) -> None:
+    read_only = os.open(tmp_path / "journal", os.O_RDONLY | os.O_CREAT)
+    journal = Journal(read_only)
+    for _ in range(2):
+        journal.append(b"{}")
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            await journal.settled()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        await journal.close()
+
+
+@pytest.mark.parametrize("callers", [1, 50])
+async def test_callers_share_a_sync_and_each_finds_its_line(tmp_path: Path, callers: int) -> None:
+    journal, _ = Journal.open(tmp_path / "journal")
+
+    async def write(index: int) -> bool:
+        line = f"line {index}".encode()
+        journal.append(line)
+        await journal.settled()
+        return line in (tmp_path / "journal").read_bytes().splitlines()
+
+    assert all(await asyncio.gather(*(write(index) for index in range(callers))))
+    await journal.close()
 
 
 async def test_nothing_is_answered_before_it_is_on_disk(sim: Sandbox, shop: Shop) -> None:

@@ -1,5 +1,7 @@
 """Who may call, and which key answers."""
 
+import asyncio
+
 import pytest
 from tael_sandbox_shop import NOON_MS, Shop
 
@@ -78,6 +80,16 @@ async def test_the_target_is_verified_as_it_was_on_the_wire(shop: Shop) -> None:
     unencoded = target.replace("%7C", "|").replace("%2A", "*")
     reply = await shop.call("GET", target, Authorization=shop.authorize("GET", unencoded, b""))
     assert reply.status_code == 401
+
+
+async def test_an_absolute_target_as_proxies_send_it(shop: Shop) -> None:
+    target, host = PATH.format(mchid=shop.merchant.mchid), shop.merchant.base_url
+    lines = (f"GET {host}{target} HTTP/1.1", "host: 127.0.0.1", "accept: application/json", "user-agent: raw")
+    lines += ("connection: close", f"authorization: {shop.authorize('GET', target, b'')}", "", "")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(host.rpartition(":")[2]))
+    writer.write("\r\n".join(lines).encode())
+    assert b"ORDER_NOT_EXIST" in await reader.read()
+    writer.close()
 
 
 @pytest.mark.parametrize(
