@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from tael.base.db import Database
 from tael.base.errors import TaelError
 from tael.callbacks import signing, store
 from tael.callbacks.callbacks import Callbacks
@@ -84,15 +85,15 @@ async def create(
     return endpoint, signing.shown(callbacks.secret(endpoint))
 
 
-async def listed(callbacks: Callbacks, *, book: int) -> list[Endpoint]:
+async def listed(db: Database, *, book: int) -> list[Endpoint]:
     """The endpoints of a book, oldest first."""
-    async with callbacks.db.transaction() as tx:
+    async with db.transaction() as tx:
         return await store.endpoints(tx, book)
 
 
-async def get(callbacks: Callbacks, *, book: int, endpoint_id: int) -> Endpoint:
+async def get(db: Database, *, book: int, endpoint_id: int) -> Endpoint:
     """One endpoint of a book. Raises `EndpointNotFound`."""
-    async with callbacks.db.transaction() as tx:
+    async with db.transaction() as tx:
         return existing(await store.endpoint(tx, book, endpoint_id))
 
 
@@ -101,7 +102,7 @@ async def change(callbacks: Callbacks, wanted: Change, *, book: int, endpoint_id
 
     Raises `EndpointNotFound`, `UrlNotAllowed`, `InvalidTopic`.
     """
-    await get(callbacks, book=book, endpoint_id=endpoint_id)
+    await get(callbacks.db, book=book, endpoint_id=endpoint_id)
     if wanted.topics is not None:
         _patterns(wanted.topics)
     if wanted.url is not None:

@@ -4,9 +4,9 @@ Ids follow time but not strictly the order of commits: two events of the same mo
 order. Who polls reads a minute again and drops what it has by id; a subject's own events are ordered by `sequence`.
 """
 
+from tael.base.db import Database
 from tael.base.errors import TaelError
 from tael.base.outbox import Event, read_event
-from tael.callbacks.callbacks import Callbacks
 
 
 class EventNotFound(TaelError):
@@ -18,12 +18,12 @@ class EventNotFound(TaelError):
 
 
 async def listed(
-    callbacks: Callbacks, *, book: int, before: int | None, after: int | None, subject: str | None, limit: int
+    db: Database, *, book: int, before: int | None, after: int | None, subject: str | None, limit: int
 ) -> list[Event]:
     """Events of a book, newest first: the newest below `before`, or the oldest above `after`."""
     range_ = (book, after or 0, before or _LARGEST_ID, limit)
     order = "asc" if after is not None else "desc"
-    async with callbacks.db.transaction() as tx:
+    async with db.transaction() as tx:
         if subject is None:
             rows = await tx.fetch(f"{_RANGE} order by id {order} limit $4", *range_)
         else:
@@ -32,9 +32,9 @@ async def listed(
     return events[::-1] if after is not None else events
 
 
-async def get(callbacks: Callbacks, *, book: int, event_id: int) -> Event:
+async def get(db: Database, *, book: int, event_id: int) -> Event:
     """One event of a book. Raises `EventNotFound`."""
-    async with callbacks.db.transaction() as tx:
+    async with db.transaction() as tx:
         row = await tx.fetchrow(_ONE, book, event_id)
     if row is None:
         raise EventNotFound

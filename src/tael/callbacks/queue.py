@@ -113,13 +113,17 @@ async def judge(tx: Tx, verdicts: Sequence[Verdict], *, pause_before: datetime, 
 _CLAIM = """
 with busy as materialized (
     select * from unnest($2::bigint[], $3::bigint[], $4::int[]) as busy(book, endpoint_id, sends)),
+ready as materialized (
+    select e.book, e.id from callback_endpoint e cross join lateral (
+        -- With a limit, so that it stays one index probe for each endpoint, whatever the planner thinks.
+        select from callback_delivery d
+        where d.book = e.book and d.endpoint_id = e.id and d.status = 'waiting' and d.due_at <= $7 limit 1) has_work
+    where (e.failures > 0) = $1),
 turn as materialized (
-    select e.book, e.id, $5::int - coalesce(busy.sends, 0) as room
-    from callback_endpoint e left join busy on busy.book = e.book and busy.endpoint_id = e.id
-    where (e.failures > 0) = $1 and coalesce(busy.sends, 0) < $5::int
-      and exists (select from callback_delivery d
-                  where d.book = e.book and d.endpoint_id = e.id and d.status = 'waiting' and d.due_at <= $7)
-    order by coalesce(busy.sends, 0), hashint8extended(e.id, $10)
+    select ready.book, ready.id, $5::int - coalesce(busy.sends, 0) as room
+    from ready left join busy on busy.book = ready.book and busy.endpoint_id = ready.id
+    where coalesce(busy.sends, 0) < $5::int
+    order by coalesce(busy.sends, 0), hashint8extended(ready.id, $10)
     limit $6),
 due as materialized (
     select picked.* from turn cross join lateral (

@@ -1,6 +1,7 @@
 """Sending again: one delivery, all that a receiver missed in a time window, or a test message.
 
-A message that is sent again keeps its `webhook-id` and its body, so a receiver that has it already drops it.
+A message that is sent again keeps its `webhook-id` and its body, so a receiver that has it already drops it. The
+courier finds what is queued here at its next look; `Callbacks.queued` makes it look at once.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from tael.base.clock import milliseconds
-from tael.base.db import Tx
+from tael.base.db import Database, Tx
 from tael.base.errors import TaelError
 from tael.base.outbox import Event
 from tael.callbacks import store
@@ -76,35 +77,32 @@ class Replayed:
     last_id: int | None
 
 
-async def resend(callbacks: Callbacks, *, book: int, endpoint_id: int, event_id: int) -> Delivery:
+async def resend(db: Database, *, book: int, endpoint_id: int, event_id: int, now: datetime) -> Delivery:
     """Send one delivery again, from the foot of the ladder; one that is on its way stays as it is.
 
     Raises `EndpointNotFound`, `EndpointNotEnabled`, `DeliveryNotFound`.
     """
-    async with callbacks.db.transaction() as tx:
+    async with db.transaction() as tx:
         await _enabled(tx, book, endpoint_id)
-        await store.restart(tx, book, endpoint_id, event_id, now=callbacks.now())
-        tx.on_commit(callbacks.queued.set)
+        await store.restart(tx, book, endpoint_id, event_id, now=now)
         delivery = await store.delivery(tx, book, endpoint_id, event_id)
     if delivery is None:
         raise DeliveryNotFound
     return delivery
 
 
-async def resend_window(callbacks: Callbacks, window: Window, *, book: int, endpoint_id: int) -> Replayed:
+async def resend_window(db: Database, window: Window, *, book: int, endpoint_id: int, now: datetime) -> Replayed:
     """Send a window's events again, 1,000 at most: those that are dead letters or were never queued, or all.
 
     Raises `EndpointNotFound`, `EndpointNotEnabled`, `InvalidWindow`.
     """
-    now = callbacks.now()
-    if not now - KEPT <= window.start < window.end <= now + timedelta(days=1):
-        raise InvalidWindow
-    async with callbacks.db.transaction() as tx:
+    async with db.transaction() as tx:
         endpoint = await _enabled(tx, book, endpoint_id)
+        if not now - KEPT <= window.start < window.end <= now + timedelta(days=1):
+            raise InvalidWindow
         found = await _missed(tx, endpoint, window)
         page = found[:MOST_AT_ONCE]
         queued = await store.send_again(tx, endpoint_id, [message(event) for event in page], now=now)
-        tx.on_commit(callbacks.queued.set)
     return Replayed(queued, len(found) > len(page), page[-1].id if page else None)
 
 

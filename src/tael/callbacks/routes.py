@@ -54,13 +54,15 @@ def _endpoint_routes(routes: APIRouter, callbacks: Callbacks) -> None:
     @routes.get("/v1/webhook_endpoints", tags=["webhooks"])
     async def list_webhook_endpoints(caller: Reader) -> shapes.EndpointList:
         """All endpoints, oldest first; there are twenty at most."""
-        found = await endpoints.listed(callbacks, book=caller.book)
+        found = await endpoints.listed(callbacks.db, book=caller.book)
         return shapes.EndpointList(data=[shapes.endpoint_out(endpoint) for endpoint in found])
 
     @routes.get("/v1/webhook_endpoints/{endpoint_id}", tags=["webhooks"])
     async def get_webhook_endpoint(caller: Reader, endpoint_id: str) -> shapes.EndpointOut:
         """One endpoint: whether it is in service, and if not, why."""
-        return shapes.endpoint_out(await endpoints.get(callbacks, book=caller.book, endpoint_id=_endpoint(endpoint_id)))
+        return shapes.endpoint_out(
+            await endpoints.get(callbacks.db, book=caller.book, endpoint_id=_endpoint(endpoint_id))
+        )
 
     @routes.patch("/v1/webhook_endpoints/{endpoint_id}", tags=["webhooks"])
     async def change_webhook_endpoint(
@@ -118,7 +120,7 @@ def _delivery_routes(routes: APIRouter, callbacks: Callbacks) -> None:
     ) -> shapes.DeliveryList:
         """What was sent or waits to be sent, newest event first."""
         found = await deliveries.listed(
-            callbacks, book=caller.book, endpoint_id=_endpoint(endpoint_id), status=status,
+            callbacks.db, book=caller.book, endpoint_id=_endpoint(endpoint_id), status=status,
             before=_cursor(starting_after), limit=limit + 1,
         )  # fmt: skip
         data = [shapes.delivery_out(delivery) for delivery in found[:limit]]
@@ -128,7 +130,7 @@ def _delivery_routes(routes: APIRouter, callbacks: Callbacks) -> None:
     async def get_webhook_delivery(caller: Reader, endpoint_id: str, delivery_id: str) -> shapes.DeliveryWithAttempts:
         """One delivery and every try."""
         delivery, attempts = await deliveries.get(
-            callbacks, book=caller.book, endpoint_id=_endpoint(endpoint_id), event_id=_delivery(delivery_id)
+            callbacks.db, book=caller.book, endpoint_id=_endpoint(endpoint_id), event_id=_delivery(delivery_id)
         )
         return shapes.with_attempts(delivery, attempts)
 
@@ -138,7 +140,10 @@ def _replay_routes(routes: APIRouter, callbacks: Callbacks) -> None:
     async def resend_webhook_window(caller: Writer, endpoint_id: str, body: shapes.ResendWindow) -> shapes.ReplayedOut:
         """Send again what a time window holds, 1,000 messages at most, each with its first `webhook-id`."""
         window = Window(body.start, body.end, body.scope, _cursor(body.starting_after) or 0)
-        replayed = await replay.resend_window(callbacks, window, book=caller.book, endpoint_id=_endpoint(endpoint_id))
+        replayed = await replay.resend_window(
+            callbacks.db, window, book=caller.book, endpoint_id=_endpoint(endpoint_id), now=callbacks.now()
+        )
+        callbacks.queued.set()
         return shapes.replayed_out(replayed)
 
     @routes.post(
@@ -147,8 +152,13 @@ def _replay_routes(routes: APIRouter, callbacks: Callbacks) -> None:
     async def resend_webhook_delivery(caller: Writer, endpoint_id: str, delivery_id: str) -> shapes.DeliveryOut:
         """Send one message again, with the `webhook-id` it had."""
         sent = await replay.resend(
-            callbacks, book=caller.book, endpoint_id=_endpoint(endpoint_id), event_id=_delivery(delivery_id)
+            callbacks.db,
+            book=caller.book,
+            endpoint_id=_endpoint(endpoint_id),
+            event_id=_delivery(delivery_id),
+            now=callbacks.now(),
         )
+        callbacks.queued.set()
         return shapes.delivery_out(sent)
 
 
@@ -156,7 +166,7 @@ def _event_routes(routes: APIRouter, callbacks: Callbacks) -> None:
     @routes.get("/v1/events", tags=["events"])
     async def list_events(
         caller: EventReader,
-        subject: Annotated[str | None, Query(max_length=100)] = None,
+        subject: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00-\x1f]*$")] = None,
         starting_after: Cursor = None,
         ending_before: Cursor = None,
         limit: Limit = 20,
@@ -164,7 +174,7 @@ def _event_routes(routes: APIRouter, callbacks: Callbacks) -> None:
         """Events, newest first. To catch up, pass the id of the last one you have as `ending_before`."""
         before, after = _cursor(starting_after), _cursor(ending_before)
         found = await events.listed(
-            callbacks, book=caller.book, before=before, after=after, subject=subject, limit=limit + 1
+            callbacks.db, book=caller.book, before=before, after=after, subject=subject, limit=limit + 1
         )
         has_more = len(found) > limit
         # One more was asked for to know `has_more`; it stands at the far end of the direction that was read.
@@ -179,7 +189,9 @@ def _event_routes(routes: APIRouter, callbacks: Callbacks) -> None:
         number = _number(event_id)
         if number is None:
             raise EventNotFound
-        return shapes.EventOut.model_validate(rendered(await events.get(callbacks, book=caller.book, event_id=number)))
+        return shapes.EventOut.model_validate(
+            rendered(await events.get(callbacks.db, book=caller.book, event_id=number))
+        )
 
 
 def _number(text: str) -> int | None:

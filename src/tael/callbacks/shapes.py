@@ -3,9 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, JsonValue
 
-from tael.base.errors import JsonValue
 from tael.base.http import Body
 from tael.callbacks.fan_out import rfc3339
 from tael.callbacks.replay import Replayed

@@ -221,6 +221,18 @@ async def deliveries(
     return [read_delivery(row) for row in rows]
 
 
+async def dead_letters(tx: Tx, book: int, *, limit: int) -> list[Delivery]:
+    """Dead letters of all endpoints of a book that still exist, endpoint by endpoint."""
+    rows = await tx.fetch(
+        f"""{_DELIVERY} d where book = $1 and status = 'dead'
+            and exists (select from callback_endpoint e where e.book = $1 and e.id = d.endpoint_id
+                        and e.status <> 'deleted')
+            order by endpoint_id, event_id limit $2""",
+        book, limit,
+    )  # fmt: skip
+    return [read_delivery(row) for row in rows]
+
+
 async def delivery(tx: Tx, book: int, endpoint_id: int, event_id: int) -> Delivery | None:
     """One delivery."""
     row = await tx.fetchrow(

@@ -185,9 +185,10 @@ def _reason(problem: Exception) -> Outcome:
         return Outcome.NAME
     cause: BaseException | None = problem
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
+        # Wanting to read is how TLS waits for bytes; it stands behind every broken line and says nothing.
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLWantReadError):
             return Outcome.TLS
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     return Outcome.CONNECT if isinstance(problem, httpcore2.ConnectError) else Outcome.PROTOCOL
 
 
