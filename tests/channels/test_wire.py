@@ -1,15 +1,25 @@
 """What may have left this machine: every way a call can break, and whether the other side may have acted."""
 
 import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
-from channels.otherside import scripted
+from channels.otherside import key, private_pem, scripted
+from tael.channels import wire as wire_module
 from tael.channels.exchange import HttpRequest
 from tael.channels.wire import NothingSent, ReplyLost, Wire, address
 
 GET = HttpRequest("GET", "/v3/x?mchid=1", (("Accept", "application/json"),), b"")
 POST = HttpRequest("POST", "/v3/x", (), b'{"a":1}')
+LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 OK = b"HTTP/1.1 200 OK\r\nX-Twice: 1\r\nX-Twice: 2\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -46,8 +56,32 @@ REPLIES = [
 ]
 
 
+@LOOPS
 @pytest.mark.parametrize(("reply", "closes", "why"), [case[1:] for case in REPLIES], ids=[case[0] for case in REPLIES])
-async def test_after_sending_every_failure_means_that_we_do_not_know(reply: bytes, closes: bool, why: str):
+async def test_after_sending_every_failure_means_that_we_do_not_know(loop, reply: bytes, closes: bool, why: str):
+    await asyncio.to_thread(run, loop, lambda: breaks(reply, closes, why))
+
+
+@LOOPS
+async def test_nothing_sent_is_the_same_in_both_loops(loop):
+    await asyncio.to_thread(run, loop, unreachable)
+
+
+def run(loop: Callable[[], asyncio.AbstractEventLoop], story: Callable[[], Coroutine[None, None, None]]) -> None:
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(story())
+
+
+async def unreachable() -> None:
+    with pytest.raises(NothingSent) as refused:
+        await ask(await refused_port())
+    assert refused.value.why == "connect"
+    with pytest.raises(NothingSent) as refused:
+        await ask("http://no-such-name.invalid")
+    assert refused.value.why in ("dns", "connect_timeout")
+
+
+async def breaks(reply: bytes, closes: bool, why: str) -> None:
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(reply)
         if closes:
@@ -68,38 +102,85 @@ async def refused_port() -> str:
     return f"http://127.0.0.1:{port}"
 
 
-async def test_a_refused_connection_sent_nothing():
-    with pytest.raises(NothingSent) as refused:
-        await ask(await refused_port())
-    assert refused.value.why == "connect"
+@LOOPS
+async def test_tls(loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now = datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key("tls").public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key("tls"), hashes.SHA256())
+    )
+    (tmp_path / "certificate").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "key").write_bytes(private_pem("tls"))
+    await asyncio.to_thread(run, loop, lambda: distrusted(tmp_path))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate"))
+    wire_module._trust.cache_clear()
+    try:
+        await asyncio.to_thread(run, loop, lambda: trusted(tmp_path))
+    finally:
+        wire_module._trust.cache_clear()
 
 
-async def test_a_failed_tls_handshake_sent_nothing():
-    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
-        raise AssertionError("plain HTTP was sent")
+@asynccontextmanager
+async def tls_server(folder: Path) -> AsyncIterator[int]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                await reader.readuntil(b"}")
+                writer.write(OK)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.transport.abort()
 
-    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"this is not TLS at all, far from it")
-        writer.close()
-
-    server = await asyncio.start_server(garbage, "127.0.0.1", 0)
-    async with server:
-        with pytest.raises(NothingSent) as failed:
-            await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    assert failed.value.why in ("tls", "connect")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "certificate", folder / "key")
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
-async def test_a_tls_handshake_that_never_answers_sent_nothing():
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+async def trusted(folder: Path) -> None:
+    async with tls_server(folder) as port:
+        wire = Wire()
+        for _ in range(2):
+            assert (await wire.exchange(POST, address(f"https://localhost:{port}"))).body == b"{}"
+        with pytest.raises(NothingSent) as other_name:
+            await wire.exchange(POST, address(f"https://127.0.0.1:{port}"))
+        assert other_name.value.why == "tls"
+        wire.close()
+        await asyncio.sleep(0.05)  # the server notices and closes its ends
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    async with server:
+
+async def distrusted(folder: Path) -> None:
+    async with tls_server(folder) as port:
+        with pytest.raises(NothingSent) as refused:
+            await ask(f"https://localhost:{port}")
+        assert refused.value.why == "tls"
+
+
+@LOOPS
+@pytest.mark.parametrize(("answers", "why"), [(True, {"tls", "connect"}), (False, {"connect_timeout"})])
+async def test_a_handshake_that_fails_or_never_ends_sent_nothing(loop, answers: bool, why: set[str]):
+    await asyncio.to_thread(run, loop, lambda: broken_handshake(answers, why))
+
+
+async def broken_handshake(answers: bool, why: set[str]) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read(1)
+            writer.write(b"this is not TLS at all, far from it" if answers else b"")
+            await (writer.drain() if answers else reader.read())
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         with pytest.raises(NothingSent) as failed:
             await ask(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", connect_s=1)
-    assert failed.value.why == "connect_timeout"
+        assert failed.value.why in why
+        await asyncio.sleep(0.05)  # the server notices and closes its end
 
 
 async def test_connections_are_used_again_and_a_dropped_one_is_not():

@@ -14,7 +14,7 @@ from tael.base.clock import DatabaseClock
 from tael.base.db import Database
 from tael.base.errors import TaelError, code
 from tael.base.ids import Ids
-from tael.channels.accounts import AccountRow, MerchantAccounts, list_accounts, set_state
+from tael.channels.accounts import AccountRow, InvalidMerchantAccount, MerchantAccounts, list_accounts, set_state
 from tael.channels.contract import MerchantAccount, Mode, Operation, PaymentRef
 from tael.channels.registry import connectors
 from tael.channels.transport import Transport
@@ -36,7 +36,7 @@ async def add(
     secret: Annotated[
         dict[str, str] | None, Parameter(help="Where a secret is: --secret.apiv3_key file:/run/secrets/apiv3")
     ] = None,
-    qps: Annotated[dict[Operation, int] | None, Parameter(help="Calls per second: --qps.create 200")] = None,
+    qps: Annotated[dict[str, int] | None, Parameter(help="Calls per second: --qps.create 200")] = None,
 ) -> None:
     """Store a merchant account. Secrets are read and checked, but only their places are stored."""
     known = connectors(Transport())
@@ -49,7 +49,7 @@ async def add(
             row = AccountRow(
                 book=book, id=ids.next(), name=name, channel=channel, mode=mode, state="active",
                 mchid=mchid, appid=appid, base_url=base_url or usual, config=config or {},
-                secret_refs=secret or {}, qps=qps or {}, changed_at=clock.now(),
+                secret_refs=secret or {}, qps=_rates(qps or {}), changed_at=clock.now(),
             )  # fmt: skip
             async with db.transaction() as tx:
                 await accounts.add(tx, row)
@@ -88,8 +88,9 @@ async def check(name: str | None = None, *, ask: Literal["nobody", "channel"] = 
         transport.close()
     if json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
-    for subject, verdict in [] if json else found.items():
-        Console().print(f"{'✓' if verdict == 'ok' else '✗'} {subject}: {verdict}")
+    else:
+        for subject, verdict in found.items():
+            Console().print(f"{'✓' if verdict == 'ok' else '✗'} {subject}: {verdict}")
     if any(verdict != "ok" for verdict in found.values()):
         raise SystemExit(1)
 
@@ -104,6 +105,13 @@ async def pause(name: str, *, book: int = 1) -> None:
 async def activate(name: str, *, book: int = 1) -> None:
     """Use a paused account again."""
     await _set_state(book, name, "active")
+
+
+def _rates(qps: dict[str, int]) -> dict[Operation, int]:
+    known = {operation.value: operation for operation in Operation}
+    for name in sorted(qps.keys() - known.keys()):
+        raise InvalidMerchantAccount(f"there is no operation {name}", param="qps")
+    return {known[name]: rate for name, rate in qps.items()}
 
 
 async def _set_state(book: int, name: str, state: Literal["active", "paused"]) -> None:
