@@ -4,11 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from prometheus_client import REGISTRY
 
 from callbacks.conftest import BOOK, Emit, Subscribe, kept
 from tael.base.clock import SteppedClock
 from tael.base.db import Database
-from tael.callbacks import Callbacks, Courier, Policy, Transport, deliveries, endpoints, replay
+from tael.callbacks import Callbacks, Courier, Policy, Transport, deliveries, endpoints, forget_old, replay
 from tael.callbacks.courier import LADDER_S
 from tael.callbacks.store import Attempt, Delivery, Endpoint
 from tael_sandbox.receiver import Fault, Receiver
@@ -240,6 +241,44 @@ async def test_a_lost_lease_is_sent_again_and_the_late_result_changes_nothing(
     assert (delivery.status, delivery.attempts) == ("delivered", 2)
     assert [(one.number, one.outcome) for one in attempts] == [(1, "protocol"), (2, "delivered")]
     assert [request.message_id for request in receiver.received] == [str(event_id)] * 2
+
+
+async def test_old_deliveries_are_forgotten_but_never_one_that_waits(
+    callbacks: Callbacks, courier: Courier, receiver: Receiver, subscribe: Subscribe, emit: Emit, clock: SteppedClock,
+    db: Database,
+) -> None:  # fmt: skip
+    endpoint = await subscribe()
+    await emit(5)
+    await courier.run_due()
+    receiver.faults["/shop"] = Fault.ERROR
+    (waiting,) = await emit()
+    await courier.run_due()
+    clock.advance(90 * 86400 + 1)
+    recent = await emit(2)
+    async with db.transaction() as tx:
+        counts = [await forget_old(tx, now=clock.now(), limit=3) for _ in range(3)]
+        tries = await tx.fetchval("select count(*) from callback_attempt")
+    assert (counts, tries) == ([3, 2, 0], 1)
+    left = await deliveries.listed(callbacks.db, book=BOOK, endpoint_id=endpoint.id, status=None, before=None, limit=10)
+    assert sorted(one.event_id for one in left) == [waiting, *recent]
+
+
+async def test_attempts_and_dead_letters_are_counted(
+    courier: Courier, receiver: Receiver, subscribe: Subscribe, emit: Emit
+) -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(name, labels) or 0
+
+    before = [value("tael_webhook_deliveries_total", outcome=one) for one in ("delivered", "gone")]
+    dead = value("tael_webhook_dead_total")
+    await subscribe("/good")
+    await subscribe("/gone")
+    receiver.faults["/gone"] = Fault.GONE
+    await emit()
+    await courier.run_due()
+    after = [value("tael_webhook_deliveries_total", outcome=one) for one in ("delivered", "gone")]
+    assert after == [before[0] + 1, before[1] + 1]
+    assert value("tael_webhook_dead_total") == dead + 1
 
 
 async def test_stopping_lets_what_is_under_way_finish(

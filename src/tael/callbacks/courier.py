@@ -79,12 +79,13 @@ class Courier:
 
     async def _claim(self) -> list[Job]:
         failing = sum(_is_failing(job) for job in self._sends.values())
+        jobs: list[Job] = []
         try:
-            jobs = await self._take("failing", each=1, limit=min(self._failing_slots - failing, self._free))
-            return jobs + await self._take("healthy", each=self._each, limit=self._free - len(jobs))
+            jobs += await self._take("failing", each=1, limit=min(self._failing_slots - failing, self._free))
+            jobs += await self._take("healthy", each=self._each, limit=self._free - len(jobs))
         except TaelError as problem:
             _log.warning("callbacks.claim_failed", error=str(problem))
-            return []
+        return jobs
 
     @property
     def _free(self) -> int:

@@ -1,9 +1,11 @@
 """What was sent to an endpoint: deliveries and their attempts."""
 
-from tael.base.db import Database
+from datetime import datetime
+
+from tael.base.db import Database, Tx
 from tael.callbacks import store
 from tael.callbacks.endpoints import existing
-from tael.callbacks.replay import DeliveryNotFound
+from tael.callbacks.replay import KEPT, DeliveryNotFound, first_id_at
 from tael.callbacks.store import Attempt, Delivery, DeliveryStatus
 
 
@@ -24,6 +26,11 @@ async def get(db: Database, *, book: int, endpoint_id: int, event_id: int) -> tu
         if delivery is None:
             raise DeliveryNotFound
         return delivery, await store.attempts(tx, book, endpoint_id, event_id)
+
+
+async def forget_old(tx: Tx, *, now: datetime, limit: int = 5000) -> int:
+    """Delete deliveries of events older than 90 days, which can no longer be replayed; answers how many."""
+    return await store.forget(tx, below=first_id_at(now - KEPT), limit=limit)
 
 
 async def dead_letters(db: Database, *, book: int, limit: int) -> list[Delivery]:

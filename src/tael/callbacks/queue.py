@@ -85,6 +85,10 @@ async def claim(
 
 async def settle(tx: Tx, results: Sequence[Result]) -> None:
     """Record attempts and move their deliveries. A job whose lease is lost leaves its attempt and changes nothing."""
+    # In the order of keys, like everybody who writes several deliveries: so nobody waits for one who waits for them.
+    results = sorted(
+        results, key=lambda result: (result.job.endpoint.book, result.job.endpoint.id, result.job.event_id)
+    )
     jobs = [result.job for result in results]
     await tx.fetch(
         _SETTLE, [job.endpoint.book for job in jobs], [job.endpoint.id for job in jobs],

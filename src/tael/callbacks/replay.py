@@ -125,6 +125,11 @@ async def ping(callbacks: Callbacks, *, book: int, endpoint_id: int) -> Delivery
     return delivery
 
 
+def first_id_at(instant: datetime) -> int:
+    """The smallest id that can be issued at an instant: an id begins with its millisecond."""
+    return milliseconds(instant) << 21
+
+
 async def _enabled(tx: Tx, book: int, endpoint_id: int) -> Endpoint:
     endpoint = existing(await store.endpoint(tx, book, endpoint_id))
     if endpoint.status != "enabled":
@@ -133,14 +138,10 @@ async def _enabled(tx: Tx, book: int, endpoint_id: int) -> Endpoint:
 
 
 async def _missed(tx: Tx, endpoint: Endpoint, window: Window) -> list[Event]:
-    # An id begins with the millisecond at which it was issued; a node may be ahead of the clock by a little.
+    # A node that issues many ids in a millisecond, or whose clock went back, is ahead of the clock by a little.
     slack = timedelta(minutes=2)
     return await store.events_between(
         tx, endpoint, start=window.start, end=window.end, after=window.after,
-        first_id=_id_at(window.start - slack), last_id=_id_at(window.end + slack),
+        first_id=first_id_at(window.start - slack), last_id=first_id_at(window.end + slack),
         again=("dead", "delivered") if window.scope == "all" else ("dead",), limit=MOST_AT_ONCE + 1,
     )  # fmt: skip
-
-
-def _id_at(instant: datetime) -> int:
-    return milliseconds(instant) << 21

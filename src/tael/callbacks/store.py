@@ -251,6 +251,26 @@ async def attempts(tx: Tx, book: int, endpoint_id: int, event_id: int) -> list[A
     return [Attempt(*row.values()) for row in rows]
 
 
+async def forget(tx: Tx, *, below: int, limit: int) -> int:
+    """Delete finished deliveries of events with ids `below`, and their attempts; answers how many deliveries."""
+    count = await tx.fetchval(
+        """with old as materialized (
+               select picked.* from callback_endpoint e cross join lateral (
+                   select d.book, d.endpoint_id, d.event_id from callback_delivery d
+                   where d.book = e.book and d.endpoint_id = e.id and d.event_id < $1 and d.status <> 'waiting'
+                   order by d.event_id limit $2 for update skip locked) picked
+               limit $2),
+           tries as (delete from callback_attempt a using old where a.book = old.book
+                     and a.endpoint_id = old.endpoint_id and a.event_id = old.event_id),
+           gone as (delete from callback_delivery d using old where d.book = old.book
+                    and d.endpoint_id = old.endpoint_id and d.event_id = old.event_id returning 1)
+           select count(*) from gone""",
+        below, limit,
+    )  # fmt: skip
+    assert isinstance(count, int)
+    return count
+
+
 def read_endpoint(row: Record) -> Endpoint:
     """An endpoint from its row."""
     return Endpoint(
