@@ -1,0 +1,224 @@
+"""Posting on PostgreSQL: decide a batch at the end of the log, write it there.
+
+    lock the book's head -> catch the memory up -> look the ids up, load what is missing -> decide -> write -> (commit)
+
+The head row is the only lock and is taken last, one per book, several books in the order of their numbers: no deadlock
+can form here. Any number of processes may post to one book; the head puts them in one order. What a process remembers
+advances only when its transaction has committed.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import chain, pairwise
+
+from msgspec import Struct
+
+from tael.base.db import Tx
+from tael.base.errors import TaelError
+from tael.ledger import store
+from tael.ledger.cache import CATCH_UP, Shelf, Tip, next_head
+from tael.ledger.machine import Decision, View, decide
+from tael.ledger.records import LINKED, AccountId, BookId, Posting, Result, Row, State
+from tael.ledger.store import Head
+
+
+class LinkedAcrossBooks(TaelError):
+    """Linked postings must be neighbours in one book.
+    zh: 关联分录必须在同一账簿内且相邻。
+    """
+
+    status = 422
+
+
+class Plan(Struct, eq=False):
+    """A batch decided without the lock, assuming that everything decided before it will be committed."""
+
+    book: BookId
+    postings: Sequence[Posting]
+    now: datetime
+    at: Head
+    tip: Tip
+
+
+class _Base(Struct, eq=False):
+    """Where a batch is decided: `head`, and what lies between the shelf, whose head is named `token`, and there."""
+
+    book: BookId
+    shelf: Shelf
+    head: Head
+    token: int
+    overlays: list[dict[AccountId, State]]
+
+
+class Ledger:
+    """The posting log of a database, for all books; one object per process. Remembers the accounts used lately."""
+
+    def __init__(self, *, remember: int = 100_000) -> None:
+        """`remember`: about how many accounts to keep per book (half a kilobyte each)."""
+        self._remember = remember
+        self._shelves: dict[BookId, Shelf] = {}
+
+    async def post(self, tx: Tx, postings: Sequence[Posting], *, now: datetime) -> list[Result]:
+        """Decide and write `postings` in order, as the transaction's last write; one result per posting, in order.
+
+        Refusals are results, not exceptions: pass them to `require_posted` to turn them into one. An id that was used
+        before with the same content answers `exists`. Raises `UnknownBook`, `LinkedAcrossBooks`.
+        """
+        books = {posting.book for posting in postings}
+        if len(books) == 1:
+            return await self._post(tx, books.pop(), postings, now)
+        if any(one.flags & LINKED and one.book != other.book for one, other in pairwise(postings)):
+            raise LinkedAcrossBooks
+        results: dict[int, Result] = {}
+        for book in sorted(books):
+            places = [place for place, posting in enumerate(postings) if posting.book == book]
+            answers = await self._post(tx, book, [postings[place] for place in places], now)
+            results.update(zip(places, answers, strict=True))
+        return [results[place] for place in range(len(postings))]
+
+    async def expire_due(self, tx: Tx, book: BookId, *, now: datetime, limit: int = 500) -> int:
+        """Write the expiry of open holds whose time is over, at most `limit`; answers how many. A periodic job."""
+        base = await self._lock(tx, book)
+        if base.head.next_expiry is None or base.head.next_expiry > now:
+            return 0
+        due = await store.due_in_book(tx, book, now, limit=limit)
+        states = await _states(tx, base.book, base.shelf, base.overlays, _accounts((), due))
+        await _write(tx, base, _decide(View(states=states, due=due), (), base.head, now), now)
+        return len(due)
+
+    async def plan(self, tx: Tx, book: BookId, postings: Sequence[Posting], *, now: datetime) -> Plan | None:
+        """Decide without the lock, for `carry_out` to write. None: nothing to write, or `post` has to look closer."""
+        shelf = self._shelf(book)
+        head, tips = shelf.newest(), shelf.tips.copy()
+        if not shelf.known or (head.next_expiry is not None and head.next_expiry <= now):
+            return None
+        view = await _view(tx, book, shelf, [tip.states for tip in tips], tips, postings)
+        decision = _decide(view, postings, head, now)
+        if not decision.rows or shelf.newest() is not head:
+            return None
+        tip = Tip(head.token, next_head(head, decision, max(now, head.at)), decision.states, decision, tx)
+        shelf.tips.append(tip)
+        return Plan(book, postings, now, head, tip)
+
+    async def carry_out(self, tx: Tx, plan: Plan) -> list[Result]:
+        """Write a plan, or decide again when the log has gone another way."""
+        tip, shelf = plan.tip, self._shelf(plan.book)
+        if not await store.write(tx, plan.book, tip.decision, expected=plan.at, head=tip.head):
+            return await self._post(tx, plan.book, plan.postings, plan.now)
+        await store.burn(tx, plan.book, tip.decision.burned, plan.now)
+        tx.on_commit(lambda: shelf.promote(tip))
+        return tip.decision.results
+
+    async def _post(self, tx: Tx, book: BookId, postings: Sequence[Posting], now: datetime) -> list[Result]:
+        base = await self._lock(tx, book)
+        view = await _view(tx, book, base.shelf, base.overlays, (), postings)
+        if base.head.next_expiry is not None and base.head.next_expiry <= now:
+            await _add_due(tx, base, view, now)
+        decision = _decide(view, postings, base.head, now)
+        await _write(tx, base, decision, now)
+        return decision.results
+
+    def _shelf(self, book: BookId) -> Shelf:
+        shelf = self._shelves.get(book)
+        if shelf is None:
+            shelf = self._shelves[book] = Shelf(self._remember)
+        return shelf
+
+    async def _lock(self, tx: Tx, book: BookId) -> _Base:
+        """Lock the head and bring what is remembered up to it."""
+        head, shelf = await store.lock_head(tx, book), self._shelf(book)
+        base = _Base(book, shelf, head, head.token, [])
+        if head.epoch == shelf.head.epoch and head.token in [tip.head.token for tip in shelf.tips]:
+            base.overlays = _own(shelf, head, tx)
+            return base
+        shelf.tips.clear()
+        if head.epoch == shelf.head.epoch and head.token == shelf.head.token:
+            return base
+        if head.epoch == shelf.head.epoch and 0 < head.pos - shelf.head.pos <= CATCH_UP:
+            base.token = shelf.head.token
+            base.overlays.append(await store.newer(tx, book, shelf.head.pos, head.pos, shelf.account))
+        else:
+            shelf.forget()
+            base.token = shelf.head.token
+        return base
+
+
+def _own(shelf: Shelf, head: Head, tx: Tx) -> list[dict[AccountId, State]]:
+    """Walk the batches up to `head`. We hold the lock, so those that this transaction did not write are committed;
+    its own stay on top of the shelf until it commits."""
+    own: list[Tip] = []
+    for tip in shelf.tips.copy():
+        if tip.tx is tx:
+            own.append(tip)
+        else:
+            shelf.promote(tip)
+        if tip.head.token == head.token:
+            break
+    shelf.tips = own
+    assert shelf.head.token == (own[0].base if own else head.token), "a batch under way does not continue the shelf"
+    return [tip.states for tip in own]
+
+
+def _decide(view: View, postings: Sequence[Posting], head: Head, now: datetime) -> Decision:
+    """Time in a book never goes back, whatever the clocks of its writers do."""
+    return decide(view, postings, pos=head.pos, now=max(now, head.at), day=head.day)
+
+
+async def _view(
+    tx: Tx, book: BookId, shelf: Shelf, overlays: Sequence[dict[AccountId, State]], tips: Sequence[Tip],
+    postings: Sequence[Posting],
+) -> View:  # fmt: skip
+    """Everything the machine needs to know about `postings`. `tips` may not be visible to the statements here."""
+    references = [posting.reference for posting in postings if posting.reference is not None]
+    ids = [posting.id for posting in postings] + references
+    view = View(taken=await store.find(tx, book, ids))
+    for tip in tips:
+        view.taken |= {identity: tip.decision.taken[identity] for identity in ids if identity in tip.decision.taken}
+    rows = [row for row in view.taken.values() if isinstance(row, Row)]
+    if references and rows:
+        view.resolved, view.reversed = await store.referred(tx, book, references)
+        for tip in tips:
+            view.resolved |= tip.decision.resolved
+            view.reversed |= tip.decision.reversed
+    view.states = await _states(tx, book, shelf, overlays, _accounts(postings, rows))
+    return view
+
+
+async def _add_due(tx: Tx, base: _Base, view: View, now: datetime) -> None:
+    """Let the machine expire what is due on the accounts of this batch; they and their counterparts are loaded."""
+    view.due = await store.due_on(tx, base.book, list(view.states), now)
+    wanted = _accounts((), view.due) - view.states.keys()
+    view.states |= await _states(tx, base.book, base.shelf, base.overlays, wanted)
+
+
+async def _states(
+    tx: Tx, book: BookId, shelf: Shelf, overlays: Sequence[dict[AccountId, State]], wanted: set[AccountId]
+) -> dict[AccountId, State]:
+    states = shelf.states(wanted, overlays)
+    if missing := wanted - states.keys():
+        states |= await store.accounts(tx, book, missing)
+    return states
+
+
+async def _write(tx: Tx, base: _Base, decision: Decision, now: datetime) -> None:
+    """Write under the lock, and remember once it is committed."""
+    end, shelf = base.head, base.shelf
+    if decision.rows:
+        end = next_head(base.head, decision, max(now, base.head.at))
+        written = await store.write(tx, base.book, decision, expected=base.head, head=end)
+        assert written, "the head moved although we hold its lock"
+    await store.burn(tx, base.book, decision.burned, now)
+    if base.head.next_expiry is not None and base.head.next_expiry <= now:
+        await store.refresh_next_expiry(tx, base.book)
+    states: dict[AccountId, State] = {}
+    for layer in (*base.overlays, decision.states):
+        states |= layer
+    tip = Tip(base.token, end, states, decision, tx)
+    if end is not base.head or shelf.head.token != base.head.token:
+        shelf.tips.append(tip)
+        tx.on_commit(lambda: shelf.promote(tip))
+
+
+def _accounts(postings: Sequence[Posting], rows: Sequence[Row]) -> set[AccountId]:
+    asked = chain.from_iterable((posting.debit, posting.credit) for posting in postings)
+    return set(chain(asked, chain.from_iterable((row.posting.debit, row.posting.credit) for row in rows)))
