@@ -136,3 +136,10 @@ def test_no_body_reaches_twenty_kilobytes(size: int, character: str) -> None:
     read = json.loads(body)
     assert read["data"] in (None, event.payload)
     assert read["id"] == "1"
+
+
+@pytest.mark.parametrize(("short_of", "kept_whole"), [(2, True), (1, True), (0, False), (-1, False)])
+def test_where_the_line_is(short_of: int, kept_whole: bool) -> None:
+    frame = len(message(replace(EVENT, payload={"memo": ""})).body)
+    event = replace(EVENT, payload={"memo": "a" * (MOST_BODY_BYTES - frame - short_of)})
+    assert (json.loads(message(event).body)["data"] is not None) == kept_whole
