@@ -109,7 +109,8 @@ _DUE_IN_BOOK: Final = f"""
 _MOVE: Final = """
     with moved as (
         update book_head set
-            pos = case when token = $2::bigint then $3::bigint else pos end, at = case when token = $2 then $5::timestamptz else at end,
+            pos = case when token = $2::bigint then $3::bigint else pos end,
+            at = case when token = $2 then $5::timestamptz else at end,
             next_expiry = case when token = $2 then $6::timestamptz else next_expiry end,
             token = case when token = $2::bigint then $4::bigint else token end
         where book = $1::bigint returning token)"""
@@ -119,9 +120,9 @@ _INSERT_PLAIN: Final = f"""{_MOVE}
     insert into posting (book, pos, id, at, debit, credit, amount, debit_seq, debit_debits, debit_credits, credit_seq,
         credit_debits, credit_credits, day, checksum, code, kind)
     select $1, r.pos, r.id, $5, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc, r.cseq, r.cd, r.cc, $7::date,
-        hash_record(row($1::bigint, r.pos, r.id, $5::timestamptz, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc, r.cseq, r.cd, r.cc,
-            $7::date, r.code, 0::smallint, null::smallint, null::smallint, null::int, null::bigint, null::bigint, null::bigint,
-            null::bigint, null::uuid, null::text)), r.code, 0
+        hash_record(row($1::bigint, r.pos, r.id, $5::timestamptz, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc,
+            r.cseq, r.cd, r.cc, $7::date, r.code, 0::smallint, null::smallint, null::smallint, null::int, null::bigint,
+            null::bigint, null::bigint, null::bigint, null::uuid, null::text)), r.code, 0
     from moved, unnest($8::bigint[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[],
         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
         r(pos, id, debit, credit, amount, code, dseq, dd, dc, cseq, cd, cc)
@@ -132,8 +133,9 @@ _INSERT_FULL: Final = f"""{_MOVE}
         credit_debits, credit_credits, day, checksum, code, kind, flags, leg, timeout_s, debit_debits_held,
         debit_credits_held, credit_debits_held, credit_credits_held, reference, order_no)
     select $1, r.pos, r.id, $5, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc, r.cseq, r.cd, r.cc, $7::date,
-        hash_record(row($1::bigint, r.pos, r.id, $5::timestamptz, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc, r.cseq, r.cd, r.cc,
-            $7::date, r.code, r.kind, r.flags, r.leg, r.timeout_s, r.ddh, r.dch, r.cdh, r.cch, r.reference, r.order_no)),
+        hash_record(row($1::bigint, r.pos, r.id, $5::timestamptz, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc,
+            r.cseq, r.cd, r.cc, $7::date, r.code, r.kind, r.flags, r.leg, r.timeout_s, r.ddh, r.dch, r.cdh, r.cch, r.reference,
+            r.order_no)),
         r.code, r.kind, r.flags, r.leg, r.timeout_s, r.ddh, r.dch, r.cdh, r.cch, r.reference, r.order_no
     from moved, unnest($8::bigint[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[],
         $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::smallint[],
@@ -145,7 +147,8 @@ _INSERT_FULL: Final = f"""{_MOVE}
 
 _OPEN_HOLDS: Final = """
     insert into open_hold (book, id, pos, debit, credit, amount, expires_at)
-    select $1::bigint, * from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::timestamptz[])"""
+    select $1::bigint, * from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+        $7::timestamptz[])"""
 _END_HOLDS: Final = "delete from open_hold where book = $1 and id = any($2::uuid[])"
 _BURN: Final = """
     insert into refused_posting (book, id, outcome, at) select $1::bigint, k, o, $4::timestamptz
@@ -214,7 +217,7 @@ async def newer(
 
 
 async def write(tx: Tx, book: BookId, decision: Decision, *, expected: Head, head: Head) -> bool:
-    """Write a decision that was made at `expected` and move the head. False: nothing written, the head was elsewhere."""
+    """Write what was decided at `expected` and move the head. False: the head was elsewhere, nothing written."""
     sql, columns = (_INSERT_PLAIN, ()) if decision.plain else (_INSERT_FULL, _optional_columns(decision))
     done = await tx.execute(
         sql, book, expected.token, head.pos, head.token, head.at, head.next_expiry, head.day,
@@ -241,10 +244,11 @@ async def refresh_next_expiry(tx: Tx, book: BookId) -> None:
 
 def as_row(book: BookId, record: Record) -> Row:
     """A row of the log. The currency is left empty: it is the accounts'."""
-    options = (record["flags"] or 0) & ~(DEBIT_CLOSED | CREDIT_CLOSED)
+    options: int = (record["flags"] or 0) & ~(DEBIT_CLOSED | CREDIT_CLOSED)
+    kind = KINDS[int(record["kind"])]
     posting = Posting(
         book=book, id=record["id"], debit=AccountId(record["debit"]), credit=AccountId(record["credit"]),
-        amount=record["amount"], code=record["code"], flags=options | KINDS[record["kind"]],
+        amount=record["amount"], code=record["code"], flags=options | kind,
         reference=record["reference"], timeout_s=record["timeout_s"] or 0, order_no=record["order_no"],
     )  # fmt: skip
     return Row(record["pos"], record["leg"] or 0, record["at"], record["day"], posting, record["amount"])
