@@ -134,6 +134,13 @@ def test_bad_notice(sent: tuple[list[tuple[str, str]], bytes], refusal: type[Bad
     assert refused.value.status == (400 if refusal is MalformedNotification else 401)
 
 
+@pytest.mark.parametrize("pair", signature_headers(RAW)[:5], ids=[pair[0] for pair in signature_headers(RAW)[:5]])
+def test_no_signature_header_may_come_twice_even_with_the_same_value(pair: tuple[str, str]):
+    with pytest.raises(BadNotification) as refused:
+        verify(ACCOUNT, [*signature_headers(RAW), pair], RAW, now=NOW)
+    assert refused.value.detail == "ambiguous_signature"
+
+
 def test_header_names_have_no_case():
     headers = [(name.title(), value) for name, value in signature_headers(RAW)]
     assert verify(ACCOUNT, headers, RAW, now=NOW).payment.number == NUMBER

@@ -211,6 +211,7 @@ async def test_a_late_reply_never_answers_another_request():
 
     async with scripted(answer) as server:
         wire, to = Wire(), address(server.base_url)
+        await wire.exchange(GET, to)
         slow = asyncio.ensure_future(wire.exchange(HttpRequest("GET", "/slow", (), b""), to))
         await asyncio.sleep(0.05)
         slow.cancel()
@@ -222,13 +223,18 @@ async def test_a_late_reply_never_answers_another_request():
         wire.close()
 
 
-async def test_unasked_bytes_end_the_connection():
+@pytest.mark.parametrize("pause_s", [0, 0.02])
+async def test_unasked_bytes_end_the_connection(pause_s: float):
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged")
+        forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+        writer.write(OK if pause_s else OK + forged)
+        await asyncio.sleep(pause_s)
+        writer.write(forged if pause_s else b"")
 
     async with scripted(answer) as server:
         wire, to = Wire(), address(server.base_url)
         assert (await wire.exchange(GET, to)).body == b"{}"
+        await asyncio.sleep(2 * pause_s)
         assert (await wire.exchange(GET, to)).body == b"{}"
         assert server.connections == 2
         wire.close()
