@@ -78,11 +78,12 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request_id = scope["request_id"] = f"req_{secrets.token_hex(12)}"
-        started, status = time.perf_counter(), 500
+        started, status, answered = time.perf_counter(), 500, False
 
         async def send_with_id(event: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if event["type"] == "http.response.start":
+                answered = True
                 status = event["status"]
                 event = {**event, "headers": [*event["headers"], *_SECURITY, (b"request-id", request_id.encode())]}
             await send(event)
@@ -94,7 +95,7 @@ class Gate:
             await self._refuse(refusal, scope, receive, send_with_id)
         except Exception as problem:  # noqa: BLE001 (the last line of defence: answer 500 and log)
             _log.error("http.failed", request_id=request_id, path=scope["path"], exc_info=problem)
-            if status == 500:
+            if not answered:
                 await self._refuse(InternalError(), scope, receive, send_with_id)
         finally:
             _observe(scope, status, time.perf_counter() - started)

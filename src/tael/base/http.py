@@ -165,6 +165,8 @@ def install_problems(app: FastAPI) -> None:
 
     async def no_route(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, TaelError):  # what strict_json raised while the framework read the body
+            return _respond(request, error.__cause__)
         if error.status_code == 405:
             response = _respond(request, MethodNotAllowed())
             response.headers.update({"Allow": (error.headers or {}).get("Allow", "")})

@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     submission_guard_s: int = Field(default=10, ge=0, le=86400)
     """How long an identical submission is refused as a duplicate; 0 switches the guard off."""
     recovery_ladder_s: tuple[int, ...] = (10, 20, 30, 60, 120, 300, 600, 1800, 3600)
-    """Seconds after the attempt began, then between queries; the last one repeats until recovery ends."""
+    """Seconds before the first query about an attempt, then between queries; the last pause repeats."""
+    metrics_token: SecretStr = SecretStr("")
+    """Live mode: /metrics needs this as bearer token; empty hides it."""
     database_pool: int = Field(default=20, ge=2, le=200)
 
     def notice_url(self, channel: str, account: int) -> str:

@@ -13,9 +13,12 @@ from tael.guard.idempotency import (
     InFlight,
     Replay,
     Reused,
+    Standing,
     begin,
     claim_for,
     finish,
+    forget_old,
+    free,
     idempotency_key,
 )
 
@@ -30,10 +33,13 @@ __all__ = [
     "KeyRing",
     "Replay",
     "Reused",
+    "Standing",
     "begin",
     "claim_for",
     "declared_scope",
     "finish",
+    "forget_old",
+    "free",
     "idempotency_key",
     "requires",
 ]

@@ -6,7 +6,7 @@
           -> Reused   (the key stands for another request: 422)
 
 `begin` runs in the transaction that commits the intent, so a refused request leaves its key free. A worker that dies
-leaves its key locked for a minute; whoever repeats the request then gets `Fresh` and continues the same work, which
+leaves its key locked for twenty seconds (longer than a channel call takes); whoever repeats the request then gets `Fresh` and continues the same work, which
 is safe because the work itself is keyed too.
 """
 
@@ -22,7 +22,7 @@ from tael.base.db import Tx
 from tael.base.errors import TaelError
 
 STORED_DAYS = 30
-LOCK_S = 60
+LOCK_S = 20
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -115,6 +115,16 @@ async def finish(tx: Tx, answers: Sequence[tuple[Claim, int, bytes]]) -> None:
                where idempotency.book = done.book and idempotency.key = done.key and idempotency.status is null""",
             [claim.book for claim, _, _ in answers], [claim.key for claim, _, _ in answers],
             [status for _, status, _ in answers], [answer for _, _, answer in answers],
+        )  # fmt: skip
+
+
+async def free(tx: Tx, claims: Sequence[Claim]) -> None:
+    """Give back keys that `begin` answered with `Fresh` in this very transaction: their requests were refused."""
+    if claims:
+        await tx.execute(
+            """delete from idempotency where status is null and (book, key) in
+                   (select * from unnest($1::bigint[], $2::text[]))""",
+            [claim.book for claim in claims], [claim.key for claim in claims],
         )  # fmt: skip
 
 

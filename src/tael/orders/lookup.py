@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tael.base.db import Tx
+from tael.base.errors import TaelError
 from tael.orders import store
 from tael.orders.states import OrderState
 from tael.orders.store import Attempt, Order
+
+class OrderNotFound(TaelError):
+    """There is no such order.
+    zh: 订单不存在。
+    """
+
+    status = 404
+
 
 lock_by_attempt = store.lock_by_attempt
 lock_orders = store.lock_orders

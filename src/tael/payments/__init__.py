@@ -1,0 +1,4 @@
+"""Payments: money in through channels, booked exactly once, whatever comes first, twice or late.
+
+Uses orders, channels and the ledger; knows nothing of the businesses above it, which listen to its events.
+"""

@@ -1,0 +1,105 @@
+"""Notices from channels: `POST /v1/notices/{channel}/{account}`.
+
+    raw bytes -> verified (pure; nothing is stored or called for a bad one) -> kept -> settled -> acknowledged
+
+The channel repeats a notice until it is acknowledged, so the acknowledgement is given only after the commit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Counter
+
+from tael.base.batch import Batcher
+from tael.base.errors import TaelError, code
+from tael.channels.contract import (
+    BadNotification,
+    HttpReply,
+    MerchantAccount,
+    SignatureProbe,
+    VerifiedEvent,
+)
+from tael.payments import evidence
+from tael.payments.evidence import Notice
+from tael.payments.platform import Platform
+from tael.payments.settlement import Fact, NotOurPayment, Settlement, UnknownAttempt, Verdict, fact_of
+
+_log = structlog.get_logger("tael.notices")
+_NOTICES = Counter("tael_channel_notices", "Notices by channel and what became of them", ["channel", "verdict"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    account: MerchantAccount
+    event: VerifiedEvent
+    raw: bytes
+
+
+class Notices:
+    """Receives notices. Concurrent ones are kept and settled in batches."""
+
+    def __init__(self, platform: Platform, settlement: Settlement) -> None:
+        self._platform, self._settlement = platform, settlement
+        self._batch: Batcher[_Received, Verdict | TaelError] = Batcher(self._settle)
+
+    async def receive(
+        self, *, channel: str, account_id: int, headers: Sequence[tuple[str, str]], raw: bytes
+    ) -> HttpReply:
+        """Handle one notice; answers what the channel expects to hear, never raises a refusal."""
+        account = self._find(channel, account_id)
+        if account is None:
+            _NOTICES.labels("unknown", "no_account").inc()
+            return HttpReply(status=404, headers=(("content-type", "application/json"),), body=b'{"code":"FAIL"}')
+        connector = self._platform.connector(account)
+        try:
+            event = connector.verify_notification(account, headers, raw, now=self._platform.now())
+            verdict = await self._apply(account, event, raw)
+        except TaelError as refusal:
+            self._report_refusal(account, refusal)
+            return connector.refuse(refusal)
+        _NOTICES.labels(channel, verdict).inc()
+        return connector.acknowledge()
+
+    async def close(self) -> None:
+        """Finish what has been received."""
+        await self._batch.close()
+
+    def _find(self, channel: str, account_id: int) -> MerchantAccount | None:
+        mode = self._platform.settings.mode
+        for account in self._platform.accounts:
+            if account.id == account_id and account.channel == channel and account.mode == mode:
+                return account
+        return None
+
+    async def _apply(self, account: MerchantAccount, event: VerifiedEvent, raw: bytes) -> str:
+        outcome = await self._batch.submit(_Received(account, event, raw))
+        if isinstance(outcome, TaelError):
+            raise outcome
+        return outcome
+
+    async def _settle(self, received: Sequence[_Received]) -> list[Verdict | TaelError]:
+        """Keep the evidence in a commit of its own, then settle what says "paid"."""
+        now, platform = self._platform.now(), self._platform
+        notices = [
+            Notice(one.account.book, platform.ids.next(), one.account.id, one.event, one.raw) for one in received
+        ]
+        async with platform.db.transaction() as tx:
+            await evidence.keep_notices(tx, notices, now=now)
+        facts: dict[int, Fact] = {}
+        for index, (one, notice) in enumerate(zip(received, notices, strict=True)):
+            fact = fact_of(one.account, one.event.payment)
+            if fact is not None:
+                facts[index] = Fact(fact.account, fact.payment, notice.id)
+        outcomes = await self._settlement.settle(list(facts.values()), now=now) if facts else []
+        settled = dict(zip(facts, outcomes, strict=True))
+        # A verified notice that does not say "paid" decides nothing: recovery asks the channel.
+        return [settled.get(index, Verdict.KNOWN) for index in range(len(received))]
+
+    def _report_refusal(self, account: MerchantAccount, refusal: TaelError) -> None:
+        _NOTICES.labels(account.channel, code(type(refusal))).inc()
+        if isinstance(refusal, SignatureProbe):
+            return
+        alarming = isinstance(refusal, NotOurPayment | UnknownAttempt | BadNotification)
+        log = _log.warning if alarming else _log.error
+        log("notice.refused", channel=account.channel, merchant_account=account.id, refusal=code(type(refusal)))

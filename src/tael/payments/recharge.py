@@ -1,0 +1,250 @@
+"""Recharge (充值): open an order, hand the payer over to the channel, answer with what to show.
+
+    start   tx 1  idempotency key + order + attempt + recovery task     the intent is committed
+            then  handover.py: the channel is called, its answer recorded
+    pay     the open attempt's hand-off again, or a new attempt when the last one failed
+
+Concurrent requests are coalesced: a transaction serves whatever arrived while the last one ran.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tael.base import tasks
+from tael.base.batch import Batcher
+from tael.base.db import Tx
+from tael.base.errors import TaelError
+from tael.base.money import Money
+from tael.base.tasks import NewTask
+from tael.channels.contract import MerchantAccount, Method
+from tael.guard import (
+    Claim,
+    Fresh,
+    IdempotencyInFlight,
+    IdempotencyKeyReused,
+    InFlight,
+    Replay,
+    Reused,
+    Standing,
+    begin,
+    finish,
+    free,
+)
+from tael.orders import (
+    OPEN_ATTEMPT,
+    UNPAID_ORDER,
+    Attempt,
+    NewAttempt,
+    NewOrder,
+    Opened,
+    Order,
+    OrderNotFound,
+    OrderNotPayable,
+    attempts_of,
+    find_order,
+    lock_orders,
+    open_attempts,
+    open_orders,
+)
+from tael.payments.chart import check_recipients
+from tael.payments.handover import Answer, Begun, Handover, answer
+from tael.payments.platform import Platform
+from tael.payments.settlement import RECOVERY
+
+PREFIX = "RC"
+KIND = "recharge"
+
+
+class NoMerchantAccount(TaelError):
+    """No active merchant account of this channel can take the payment.
+    zh: 该渠道没有可用的商户号。
+    """
+
+    status = 422
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecharge:
+    """A request to recharge `account`. `merchant_account` None: the first active one of the channel."""
+
+    claim: Claim
+    account: int
+    amount: Money
+    channel: str
+    method: Method
+    description: str
+    business_order_no: str | None
+    metadata: dict[str, str]
+    payer_id: str | None
+    payer_ip: str | None
+    merchant_account: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """A recharge with its numbers drawn; nothing is stored yet."""
+
+    command: StartRecharge
+    order: NewOrder
+    attempt: NewAttempt
+
+
+class Recharges:
+    """Starts recharges. One per process."""
+
+    def __init__(self, platform: Platform, handover: Handover) -> None:
+        self._platform, self._handover = platform, handover
+        self._opening: Batcher[_Intent, Begun | Answer | TaelError] = Batcher(self._open)
+
+    async def start(self, command: StartRecharge) -> Answer:
+        """Open the order and hand over; raises a refusal when nothing was stored."""
+        begun = await self._opening.submit(self._intent(command))
+        if isinstance(begun, TaelError):
+            raise begun
+        return begun if isinstance(begun, Answer) else await self._handover.hand_over(begun)
+
+    async def pay(self, *, book: int, order_no: str, method: Method | None = None) -> Answer:
+        """A usable hand-off for an unpaid order: the open attempt's, or that of a new attempt.
+
+        Raises `OrderNotFound` or `OrderNotPayable`.
+        """
+        platform, now = self._platform, self._platform.now()
+        async with platform.db.transaction() as tx:
+            locked = await lock_orders(tx, [(book, order_no)])
+            if not locked:
+                raise OrderNotFound
+            order = locked[0]
+            attempts = (await attempts_of(tx, [order]))[order_no]
+            if order.state not in UNPAID_ORDER or now >= order.expires_at:
+                raise OrderNotPayable(f"the order is {order.state}", state=order.state)
+            open_now = [attempt for attempt in attempts if attempt.state in OPEN_ATTEMPT]
+            if open_now and open_now[0].handoff:
+                return answer(order, attempts)
+            attempt = open_now[0] if open_now else await self._begin_again(tx, order, attempts[-1], method)
+        return await self._handover.hand_over(Begun(None, order, attempt))
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        await self._opening.close()
+
+    def _intent(self, command: StartRecharge) -> _Intent:
+        """Choose the merchant account, draw the numbers, and refuse what the channel would refuse."""
+        platform, now, book = self._platform, self._platform.now(), command.claim.book
+        account = self._merchant_account(command)
+        order = NewOrder(
+            book=book, order_no=platform.ids.order_no(business=PREFIX, account=command.account),
+            id=platform.ids.next(), kind=KIND, mode=platform.settings.mode, account=command.account,
+            amount=command.amount.minor, currency=command.amount.currency, description=command.description,
+            business_order_no=command.business_order_no, request_key=command.claim.key, metadata=command.metadata,
+            expires_at=now + timedelta(seconds=platform.settings.order_lifetime_s),
+        )  # fmt: skip
+        attempt = self._new_attempt(
+            order, account, command.method, payer_id=command.payer_id, payer_ip=command.payer_ip
+        )
+        request = platform.channel_request(order, attempt)
+        platform.connector(account).check_payment(account, request, now=now)
+        return _Intent(command, order, attempt)
+
+    def _merchant_account(self, command: StartRecharge) -> MerchantAccount:
+        usable = [
+            account for account in self._platform.accounts
+            if account.book == command.claim.book and account.channel == command.channel
+            and account.state == "active" and account.mode == self._platform.settings.mode
+            and command.merchant_account in (None, account.id)
+        ]  # fmt: skip
+        if not usable:
+            raise NoMerchantAccount(param="channel")
+        return min(usable, key=lambda account: account.id)
+
+    def _new_attempt(
+        self, order: NewOrder | Order, account: MerchantAccount, method: Method, *, payer_id: str | None,
+        payer_ip: str | None,
+    ) -> NewAttempt:  # fmt: skip
+        return NewAttempt(
+            book=order.book, attempt_no=self._platform.ids.order_no(business=PREFIX, account=order.account),
+            order_no=order.order_no, id=self._platform.ids.next(), channel=account.channel,
+            merchant_account=account.id, method=method, amount=order.amount, currency=order.currency,
+            payer_id=payer_id, payer_ip=payer_ip,
+        )  # fmt: skip
+
+    async def _open(self, intents: Sequence[_Intent]) -> list[Begun | Answer | TaelError]:
+        """Transaction 1 for a batch: one result per intent. Whoever is refused leaves no trace."""
+        async with self._platform.db.transaction() as tx:
+            standings = await begin(tx, [intent.command.claim for intent in intents], now=self._platform.now())
+            results = [_answered(standing) for standing in standings]
+            ours = [index for index, result in enumerate(results) if result is None]
+            refusals = await check_recipients(tx, [intents[index].order for index in ours])
+            for index, refusal in zip(ours, refusals, strict=True):
+                results[index] = refusal
+            takers = [index for index in ours if results[index] is None]
+            for index, begun in zip(takers, await self._begin(tx, [intents[i] for i in takers]), strict=True):
+                results[index] = begun
+            await free(tx, [intents[index].command.claim for index in ours if isinstance(results[index], TaelError)])
+        return [result for result in results if result is not None]
+
+    async def _begin(self, tx: Tx, intents: Sequence[_Intent]) -> list[Begun | Answer | TaelError]:
+        """Orders, attempts and recovery tasks; the present state of what this request opened before."""
+        now, guard_s = self._platform.now(), self._platform.settings.submission_guard_s
+        opened = await open_orders(tx, [intent.order for intent in intents], now=now, guard_s=guard_s)
+        new = {one.order.order_no for one in opened if isinstance(one, Opened) and not one.resumed}
+        attempts = await self._commit_attempts(tx, [one.attempt for one in intents if one.order.order_no in new])
+        by_order = {attempt.order_no: attempt for attempt in attempts if isinstance(attempt, Attempt)}
+        results: list[Begun | Answer | TaelError] = []
+        for intent, one in zip(intents, opened, strict=True):
+            if isinstance(one, TaelError):
+                results.append(one)
+            elif one.resumed:
+                results.append(await self._resume(tx, intent.command.claim, one.order))
+            else:
+                results.append(Begun(intent.command.claim, one.order, by_order[one.order.order_no]))
+        return results
+
+    async def _commit_attempts(self, tx: Tx, attempts: Sequence[NewAttempt]) -> list[Attempt | TaelError]:
+        now, first_s = self._platform.now(), self._platform.settings.recovery_ladder_s[0]
+        begun = await open_attempts(tx, attempts, now=now)
+        due = now + timedelta(seconds=first_s)
+        work = [NewTask(one.book, RECOVERY, one.attempt_no, None, due) for one in begun if isinstance(one, Attempt)]
+        await tasks.enqueue(tx, work, ids=self._platform.ids, now=now)
+        return list(begun)
+
+    async def _resume(self, tx: Tx, claim: Claim, order: Order) -> Begun | Answer:
+        """The same request came again before it was answered: go on where the first one stopped."""
+        attempts = (await attempts_of(tx, [order]))[order.order_no]
+        last = attempts[-1]
+        if last.state in OPEN_ATTEMPT and last.handoff is None:
+            return Begun(claim, order, last)
+        said = answer(order, attempts)
+        await finish(tx, [(claim, said.status, said.body)])
+        return said
+
+    async def _begin_again(self, tx: Tx, order: Order, last: Attempt, method: Method | None) -> Attempt:
+        account = self._platform.account_of(last)
+        new = self._new_attempt(
+            order, account, method or Method(last.method), payer_id=last.payer_id, payer_ip=last.payer_ip
+        )
+        (attempt,) = await self._commit_attempts(tx, [new])
+        if isinstance(attempt, TaelError):
+            raise attempt
+        return attempt
+
+
+def _answered(standing: Standing) -> Begun | Answer | TaelError | None:
+    """The result of a request that is not ours to work on; None when it is."""
+    match standing:
+        case Replay(status, body):
+            return Answer(status, body, replayed=True)
+        case InFlight():
+            return IdempotencyInFlight()
+        case Reused():
+            return IdempotencyKeyReused()
+        case Fresh():
+            return None
+
+
+async def find_recharge(tx: Tx, *, book: int, order_no: str) -> tuple[Order, list[Attempt]]:
+    """A recharge and its attempts, oldest first. Raises `OrderNotFound`."""
+    order = await find_order(tx, book=book, order_no=order_no)
+    if order is None or order.kind != KIND:
+        raise OrderNotFound
+    return order, (await attempts_of(tx, [order]))[order_no]

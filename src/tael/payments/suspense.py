@@ -1,0 +1,100 @@
+"""Suspense (暂收): money that arrived at a channel and that its order cannot take. It is booked, shown, never lost.
+
+    late_payment     the order was closed before the payer paid
+    paid_twice       the order, or the attempt, was paid before with another channel number
+    amount_mismatch  the channel reports another amount or currency than the order's
+    account_closed   the account to be credited was closed meanwhile
+
+Each item proposes a refund to the source; a person decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tael.base.db import Record, Tx
+from tael.base.ids import Ids
+
+
+class SuspenseReason(StrEnum):
+    """Why the order cannot take the money."""
+
+    LATE_PAYMENT = "late_payment"
+    PAID_TWICE = "paid_twice"
+    AMOUNT_MISMATCH = "amount_mismatch"
+    ACCOUNT_CLOSED = "account_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """Money to be put into suspense; `amount` in minor units, as the channel reports it."""
+
+    book: int
+    merchant_account: int
+    channel_ref: str
+    order_no: str
+    attempt_no: str
+    reason: SuspenseReason
+    amount: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class SuspenseItem:
+    """Money in suspense and what is proposed to do with it."""
+
+    id: int
+    merchant_account: int
+    channel_ref: str
+    order_no: str
+    attempt_no: str
+    reason: SuspenseReason
+    amount: int
+    currency: str
+    proposal: str
+    state: str
+    created_at: datetime
+
+
+async def known_refs(tx: Tx, refs: Sequence[tuple[int, int, str]]) -> set[tuple[int, int, str]]:
+    """Which of (book, merchant account, channel number) are in suspense already; the caller holds the order's lock."""
+    rows = await tx.fetch(
+        """select book, merchant_account, channel_ref from suspense_item where (book, merchant_account, channel_ref) in
+               (select * from unnest($1::bigint[], $2::bigint[], $3::text[]))""",
+        [book for book, _, _ in refs], [account for _, account, _ in refs], [ref for _, _, ref in refs],
+    )  # fmt: skip
+    return {(row["book"], row["merchant_account"], row["channel_ref"]) for row in rows}
+
+
+async def put(tx: Tx, items: Sequence[NewItem], *, ids: Ids, now: datetime) -> None:
+    """Write items; the unique channel number refuses a second one for the same money."""
+    if items:
+        await tx.execute(
+            """insert into suspense_item (book, id, merchant_account, channel_ref, order_no, attempt_no, reason, amount,
+                   currency, proposal, state, created_at)
+               select *, 'refund', 'proposed', $10::timestamptz from unnest($1::bigint[], $2::bigint[], $3::bigint[],
+                   $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[])""",
+            [item.book for item in items], [ids.next() for _ in items], [item.merchant_account for item in items],
+            [item.channel_ref for item in items], [item.order_no for item in items],
+            [item.attempt_no for item in items], [item.reason for item in items], [item.amount for item in items],
+            [item.currency for item in items], now,
+        )  # fmt: skip
+
+
+async def page(tx: Tx, *, book: int, limit: int, older_than: int | None = None) -> list[SuspenseItem]:
+    """Items of a book, newest first (keyset)."""
+    rows = await tx.fetch(
+        """select * from suspense_item where book = $1 and id < coalesce($2::bigint, 9223372036854775807)
+           order by id desc limit $3""",
+        book, older_than, limit,
+    )  # fmt: skip
+    return [_read(row) for row in rows]
+
+
+def _read(row: Record) -> SuspenseItem:
+    return SuspenseItem(
+        row["id"], row["merchant_account"], row["channel_ref"], row["order_no"], row["attempt_no"],
+        SuspenseReason(row["reason"]), row["amount"], row["currency"], row["proposal"], row["state"],
+        row["created_at"],
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""`python -m tael_demo`: set the stage, play the story, keep everything running for whoever wants to look."""
+
+import asyncio
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import cyclopts
+import uvloop
+from cyclopts import Parameter
+from rich.console import Console
+
+from tael import __version__
+from tael.base import logs
+from tael.base.errors import TaelError
+from tael_demo.stage import stage
+from tael_demo.story import Broken, Story
+
+app = cyclopts.App(name="demo", help="Tael with a simulated channel. No real money moves.")
+
+
+@app.default
+def demo(
+    *,
+    once: Annotated[bool, Parameter(negative=())] = False,
+    quiet: Annotated[bool, Parameter(negative=())] = False,
+    reset: Annotated[bool, Parameter(negative=())] = False,
+    home: Path = Path(".tael/demo"),
+) -> None:
+    """Play the story, then run until Ctrl-C.
+
+    Parameters
+    ----------
+    once: end after the story; exit code 0 when every assertion held, 1 otherwise
+    quiet: start everything and skip the story
+    reset: forget the data of earlier runs first
+    home: where the data is kept
+    """
+    logs.configure(json=False)
+    if reset:
+        shutil.rmtree(home, ignore_errors=True)
+    sys.exit(uvloop.run(_run(home, once=once, quiet=quiet)))
+
+
+async def _run(home: Path, *, once: bool, quiet: bool) -> int:
+    out, started = Console(), time.monotonic()
+    over = asyncio.Event()
+    for which in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(which, over.set)
+    try:
+        async with stage(home) as set_up:
+            out.print(f"[bold]Tael {__version__}[/] · demo (SANDBOX, no real money)   data {home}")
+            out.print(f"  PostgreSQL {set_up.postgres}   API {set_up.server.url}   simulator {set_up.sandbox.base_url}")
+            out.print(f"  ready after {time.monotonic() - started:.1f} s", highlight=False)
+            if not quiet:
+                story = Story(set_up, out, run=int(time.time()))
+                playing = asyncio.create_task(story.play())
+                await asyncio.wait(
+                    {playing, waiting := asyncio.create_task(over.wait())}, return_when="FIRST_COMPLETED"
+                )
+                waiting.cancel()
+                if not playing.done():
+                    playing.cancel()
+                    return 130
+                playing.result()
+                out.print(f"\n[green]{story.checks} assertions held.[/]")
+            if not once:
+                await _stay(out, over, set_up.console_url, set_up.server.url, set_up.sandbox.base_url)
+    except (Broken, TaelError, RuntimeError) as problem:
+        out.print(f"\n[red]✗ {type(problem).__name__}: {problem}[/]", highlight=False)
+        return 1
+    return 0
+
+
+async def _stay(out: Console, over: asyncio.Event, console: str, api: str, cashier: str) -> None:
+    out.print("\nIt keeps running. Ctrl-C ends all of it; the data stays.")
+    for name, url in (
+        ("Status page", console),
+        ("API docs", f"{api}/docs"),
+        ("Metrics", f"{api}/metrics"),
+        ("Cashier", f"{cashier}/"),
+    ):
+        out.print(f"  {name:<12} {url}", soft_wrap=True, highlight=False)
+    await over.wait()
+    out.print("Stopping ...")
+
+
+if __name__ == "__main__":
+    app()

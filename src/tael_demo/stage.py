@@ -1,0 +1,191 @@
+"""The stage: every process that the demo needs, started in order and ended in reverse.
+
+    embedded PostgreSQL (or TAEL_DATABASE_URL) -> WeChat Pay simulator -> `tael up` -> a business's receiver
+
+Tael runs as a process of its own, so that it can be killed in the middle of a payment.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from tael.app import master_key
+from tael.base.clock import DatabaseClock
+from tael.base.db import Database
+from tael.base.embedded import embedded
+from tael.base.ids import Ids
+from tael.base.migrate import migrate
+from tael.base.settings import Settings
+from tael.channels import registry
+from tael.channels.accounts import AccountRow, MerchantAccounts
+from tael.channels.transport import Transport
+from tael.console import access
+from tael.guard import keys
+from tael.ledger import open_book
+from tael_sandbox import SandboxProcess
+from tael_sandbox.receiver import Receiver
+
+BOOK = 1
+PORTS = range(8700, 8720)
+
+
+class Server:
+    """`tael up` as a child process."""
+
+    def __init__(self, settings: Settings, dsn: str) -> None:
+        self.url = f"http://{settings.host}:{settings.port}"
+        self._environment = os.environ | {
+            "TAEL_DATABASE_URL": dsn, "TAEL_HOME": str(settings.home.resolve()), "TAEL_PORT": str(settings.port),
+            "TAEL_HOST": settings.host,
+        }  # fmt: skip
+        self._log = settings.home / "server.log"
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start and wait until it answers /readyz. Raises RuntimeError with the end of its log."""
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", "from tael.cli import main; main()", "up", "--json", env=self._environment,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        async with httpx2.AsyncClient(base_url=self.url, trust_env=False) as http:
+            while True:
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await http.get("/readyz")).status_code == 200:
+                        return
+                if self._process.returncode is not None:
+                    raise RuntimeError(f"tael up ended:\n{self._log.read_text(errors='replace')[-2000:]}")
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> int:
+        """kill -9; answers the process id that is gone."""
+        return await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """Ask it to finish and wait."""
+        if self._process is not None and self._process.returncode is None:
+            await self._end(signal.SIGTERM)
+
+    async def _end(self, how: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(how)
+        await self._process.wait()
+        return self._process.pid
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that runs. `http` carries the company's API key, `webhook_secret` is the receiver's."""
+
+    server: Server
+    sandbox: SandboxProcess
+    receiver: Receiver
+    http: httpx2.AsyncClient
+    db: Database
+    console_url: str
+    postgres: str
+
+
+@contextlib.asynccontextmanager
+async def stage(home: Path) -> AsyncGenerator[Stage]:
+    """Start everything in `home`; end everything with the block."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = Settings(home=home, port=_free_port())
+    async with contextlib.AsyncExitStack() as stack:
+        sandbox_port = _kept_port(home / "sandbox.port")
+        starting = asyncio.create_task(_entered(stack, SandboxProcess.start(home / "sandbox", port=sandbox_port)))
+        dsn = settings.database_url or (await asyncio.to_thread(stack.enter_context, embedded(home))).dsn
+        db = await stack.enter_async_context(await Database.connect(dsn, min_size=1, max_size=4))
+        await migrate(db)
+        sandbox = await starting
+        (home / "sandbox.port").write_text(str(sandbox.port))
+        key, link = await _company(settings, db, sandbox)
+        server = Server(settings, dsn)
+        stack.push_async_callback(server.stop)
+        receiver = await stack.enter_async_context(Receiver())
+        await server.start()
+        http = await stack.enter_async_context(
+            httpx2.AsyncClient(
+                base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+            )
+        )
+        await _subscribe(http, receiver)
+        yield Stage(server, sandbox, receiver, http, db, f"{server.url}/console?key={link}", await _version(db))
+
+
+async def _entered(
+    stack: contextlib.AsyncExitStack, manager: contextlib.AbstractAsyncContextManager[SandboxProcess]
+) -> SandboxProcess:
+    return await stack.enter_async_context(manager)
+
+
+async def _company(settings: Settings, db: Database, sandbox: SandboxProcess) -> tuple[str, str]:
+    """The company's book, an API key of this run and its merchant account at the simulator."""
+    clock = await DatabaseClock.synchronised(db)
+    ids, secret, merchant = await Ids.lease(db, clock.now), master_key(settings), sandbox.merchant
+    row = AccountRow(
+        book=BOOK, id=ids.next(), name=f"sandbox-{sandbox.port}", channel="wechat", mode="test", state="active",
+        mchid=merchant.mchid, appid=merchant.appid, base_url=sandbox.base_url,
+        config={"serial_no": merchant.serial, "public_key_id": merchant.public_key_id},
+        secret_refs={
+            "merchant_key": f"file:{merchant.private_key_path}", "apiv3_key": f"file:{merchant.apiv3_key_path}",
+            "public_key": f"file:{merchant.public_key_path}",
+        },
+        qps={}, changed_at=clock.now(),
+    )  # fmt: skip
+    accounts = MerchantAccounts(registry.connectors(Transport()))
+    async with db.transaction() as tx:
+        await open_book(tx, BOOK, name="Demo company", now=clock.now())
+        if await tx.fetchval("select count(*) from merchant_account where book = $1", BOOK) == 0:
+            await accounts.add(tx, row)
+        else:
+            await tx.execute(
+                "update merchant_account set base_url = $2, changed_at = $3 where book = $1",
+                BOOK,
+                row.base_url,
+                clock.now(),
+            )
+        key = await keys.issue(tx, book=BOOK, mode="test", name="demo", pepper=secret, now=clock.now())
+    await ids.release(db)
+    return key, access.make_key(secret, now=clock.now())
+
+
+async def _subscribe(http: httpx2.AsyncClient, receiver: Receiver) -> None:
+    """Register this run's receiver in the place of those of earlier runs."""
+    for endpoint in (await http.get("/v1/webhook_endpoints")).json()["data"]:
+        await http.delete(f"/v1/webhook_endpoints/{endpoint['id']}")
+    made = await http.post("/v1/webhook_endpoints", json={"url": receiver.url("/shop"), "topics": ["recharge.*"]})
+    made.raise_for_status()
+    receiver.secrets["/shop"] = made.json()["secret"]
+
+
+async def _version(db: Database) -> str:
+    async with db.transaction() as tx:
+        return str(await tx.fetchval("show server_version"))
+
+
+def _free_port() -> int:
+    for port in PORTS:
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    return 0
+
+
+def _kept_port(file: Path) -> int:
+    """The port of the last run when it is free, so that links stay good; else any."""
+    try:
+        port = int(file.read_text())
+        with contextlib.closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", port))
+    except (OSError, ValueError):
+        return 0
+    return port
