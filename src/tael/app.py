@@ -46,6 +46,7 @@ from tael.ledger import routes as ledger_routes
 from tael.payments import routes as payment_routes
 from tael.payments.chart import Chart
 from tael.payments.handover import Handover
+from tael.payments.notice_endpoint import NoticeEndpoint
 from tael.payments.notices import Notices
 from tael.payments.platform import Platform
 from tael.payments.recharge import Recharges
@@ -126,7 +127,7 @@ class System:
         return [
             (20, lambda: self.ids.renew(self.db)),
             (30, self._synchronise),
-            (30, self._refresh_accounts),
+            (30, self.refresh_accounts),
             (60, self._forget),
         ]
 
@@ -134,7 +135,8 @@ class System:
         if isinstance(self.clock, DatabaseClock):
             await self.clock.synchronise(self.db)
 
-    async def _refresh_accounts(self) -> None:
+    async def refresh_accounts(self) -> None:
+        """Load new and changed merchant accounts and renew the channels' keys; what is unusable is logged."""
         for refusal in await self.platform.accounts.refresh(self.db):
             _log.error("merchant_account.unusable", error=str(refusal))
         for account in self.platform.accounts:
@@ -199,14 +201,14 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
     app = FastAPI(title="Tael", version=__version__, redoc_url=None)
     system = System(
         settings, db, clock, ids, platform, ring, hooks, settlement, handover, recharges, notices, recovery,
-        Relay(db, dict.fromkeys(TOPICS, [hooks.fan_out]), clock.now), Courier(hooks),
-        Worker(db, RECOVERY, recovery.work, clock.now, concurrency=32), app, Gate(app),
+        Relay(db, {topic: [hooks.fan_out] for topic in TOPICS}, clock.now), Courier(hooks),
+        Worker(db, RECOVERY, recovery.work, clock.now, concurrency=32), app, Gate(NoticeEndpoint(app, notices)),
     )  # fmt: skip
-    await system._refresh_accounts()  # pyright: ignore[reportPrivateUsage]
+    await system.refresh_accounts()
     app.state.key_ring = ring
     install_problems(app)
     app.include_router(ledger_routes.router(db, clock.now))
-    app.include_router(payment_routes.router(platform, recharges, recovery, notices))
+    app.include_router(payment_routes.router(platform, recharges, recovery))
     app.include_router(callback_routes.router(hooks))
     app.include_router(status.router(status.Page(db, key, settings.mode, clock.now)))
     app.include_router(

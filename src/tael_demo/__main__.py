@@ -16,6 +16,7 @@ from rich.console import Console
 from tael import __version__
 from tael.base import logs
 from tael.base.errors import TaelError
+from tael_demo.company import Company, Unexpected
 from tael_demo.stage import stage
 from tael_demo.story import Broken, Story
 
@@ -42,11 +43,12 @@ def demo(
     logs.configure(json=False)
     if reset:
         shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     sys.exit(uvloop.run(_run(home, once=once, quiet=quiet)))
 
 
 async def _run(home: Path, *, once: bool, quiet: bool) -> int:
-    out, started = Console(), time.monotonic()
+    out, started = Console(soft_wrap=True), time.monotonic()
     over = asyncio.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(which, over.set)
@@ -56,7 +58,7 @@ async def _run(home: Path, *, once: bool, quiet: bool) -> int:
             out.print(f"  PostgreSQL {set_up.postgres}   API {set_up.server.url}   simulator {set_up.sandbox.base_url}")
             out.print(f"  ready after {time.monotonic() - started:.1f} s", highlight=False)
             if not quiet:
-                story = Story(set_up, out, run=int(time.time()))
+                story = Story(set_up, Company(set_up.http), out, run=int(time.time()))
                 playing = asyncio.create_task(story.play())
                 await asyncio.wait(
                     {playing, waiting := asyncio.create_task(over.wait())}, return_when="FIRST_COMPLETED"
@@ -69,7 +71,7 @@ async def _run(home: Path, *, once: bool, quiet: bool) -> int:
                 out.print(f"\n[green]{story.checks} assertions held.[/]")
             if not once:
                 await _stay(out, over, set_up.console_url, set_up.server.url, set_up.sandbox.base_url)
-    except (Broken, TaelError, RuntimeError) as problem:
+    except (Broken, Unexpected, TaelError, RuntimeError) as problem:
         out.print(f"\n[red]✗ {type(problem).__name__}: {problem}[/]", highlight=False)
         return 1
     return 0

@@ -29,7 +29,7 @@ from tael.channels.accounts import AccountRow, MerchantAccounts
 from tael.channels.transport import Transport
 from tael.console import access
 from tael.guard import keys
-from tael.ledger import open_book
+from tael.ledger import BookId, open_book
 from tael_sandbox import SandboxProcess
 from tael_sandbox.receiver import Receiver
 
@@ -65,6 +65,12 @@ class Server:
                     raise RuntimeError(f"tael up ended:\n{self._log.read_text(errors='replace')[-2000:]}")
                 await asyncio.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """Process id of the running child."""
+        assert self._process is not None
+        return self._process.pid
+
     async def kill(self) -> int:
         """kill -9; answers the process id that is gone."""
         return await self._end(signal.SIGKILL)
@@ -96,16 +102,17 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(home: Path) -> AsyncGenerator[Stage]:
-    """Start everything in `home`; end everything with the block."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Start everything in `home`, which exists; end everything with the block."""
     settings = Settings(home=home, port=_free_port())
     async with contextlib.AsyncExitStack() as stack:
         sandbox_port = _kept_port(home / "sandbox.port")
         starting = asyncio.create_task(_entered(stack, SandboxProcess.start(home / "sandbox", port=sandbox_port)))
-        dsn = settings.database_url or (await asyncio.to_thread(stack.enter_context, embedded(home))).dsn
+        try:
+            dsn = settings.database_url or (await asyncio.to_thread(stack.enter_context, embedded(home))).dsn
+        finally:
+            sandbox = await starting
         db = await stack.enter_async_context(await Database.connect(dsn, min_size=1, max_size=4))
         await migrate(db)
-        sandbox = await starting
         (home / "sandbox.port").write_text(str(sandbox.port))
         key, link = await _company(settings, db, sandbox)
         server = Server(settings, dsn)
@@ -143,7 +150,7 @@ async def _company(settings: Settings, db: Database, sandbox: SandboxProcess) ->
     )  # fmt: skip
     accounts = MerchantAccounts(registry.connectors(Transport()))
     async with db.transaction() as tx:
-        await open_book(tx, BOOK, name="Demo company", now=clock.now())
+        await open_book(tx, BookId(BOOK), name="Demo company", now=clock.now())
         if await tx.fetchval("select count(*) from merchant_account where book = $1", BOOK) == 0:
             await accounts.add(tx, row)
         else:
@@ -175,6 +182,7 @@ async def _version(db: Database) -> str:
 def _free_port() -> int:
     for port in PORTS:
         with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
     return 0
@@ -185,6 +193,7 @@ def _kept_port(file: Path) -> int:
     try:
         port = int(file.read_text())
         with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
     except (OSError, ValueError):
         return 0

@@ -20,6 +20,7 @@ R = TypeVar("R")
 
 _MAX_RUNS: Final = 64
 _UNMEASURED: Final = 4
+_TELLING: Final = 32
 
 
 class Overloaded(TaelError):
@@ -98,12 +99,12 @@ class Batcher(Generic[C, R]):
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         try:
             while self._waiting:
-                size = min(len(self._waiting), self._cap)
+                size = self._share()
                 batch = [self._waiting.popleft() for _ in range(size)]
                 begin = self._started[task] = loop.time()
                 await self._answer(batch)
                 del self._started[task]
-                self._measure((loop.time() - begin) * 1000 / size)
+                self._measure((loop.time() - begin) * 1000, size)
                 # The callers answered now run first and may put their next commands into the next batch.
                 await asyncio.sleep(0)
         finally:
@@ -113,7 +114,19 @@ class Batcher(Generic[C, R]):
             if self._waiting and not self._tasks:
                 self._open_lane()
 
-    def _measure(self, ms_per_command: float) -> None:
+    def _share(self) -> int:
+        """The size of the next batch: everything that waits, or its part when several lanes are free."""
+        waiting, free = len(self._waiting), self._lanes - len(self._started)
+        if waiting >= self._split_at and free > 1:
+            if len(self._tasks) < self._lanes:
+                self._open_lane()
+            waiting = -(-waiting // free)
+        return min(waiting, self._cap)
+
+    def _measure(self, ms: float, size: int) -> None:
+        if size < _TELLING:  # mostly the fixed cost of a transaction; it says nothing about load
+            return
+        ms_per_command = ms / size
         before = self._ms_per_command or ms_per_command
         self._ms_per_command = (7 * before + ms_per_command) / 8
 

@@ -31,7 +31,7 @@ class Check:
 
 
 async def doctor(*, json: bool = False) -> None:
-    """Check database, schema, durability, clock, settings and merchant accounts; exit code 1 when something is wrong."""
+    """Check database, schema, durability, clock, settings, merchant accounts; exit code 1 when something is wrong."""
     settings = Settings()
     async with connect() as db:
         checks = [await _schema(db), await _durability(db), await _clock(db), await _safety(settings, db)]

@@ -12,7 +12,7 @@ from tael.base.clock import DatabaseClock
 from tael.base.settings import Settings
 from tael.cli.connection import connect
 from tael.guard import keys
-from tael.ledger import open_book
+from tael.ledger import BookId, open_book
 
 app = App(name="key", help="API keys and the books they belong to.")
 
@@ -32,7 +32,7 @@ async def create(*, book: int = 1, name: str = "", scope: tuple[str, ...] = keys
     async with connect() as db:
         clock = await DatabaseClock.synchronised(db)
         async with db.transaction() as tx:
-            await open_book(tx, book, name=company or f"book {book}", now=clock.now())
+            await open_book(tx, BookId(book), name=company or f"book {book}", now=clock.now())
             key = await keys.issue(
                 tx, book=book, mode=settings.mode, name=name, scopes=scope, pepper=master_key(settings), now=clock.now()
             )

@@ -38,7 +38,7 @@ async def _serve(settings: Settings, dsn: str, listener: socket.socket) -> None:
         quieten_collector()
         config = uvicorn.Config(
             system.app, log_config=None, access_log=False, lifespan="off", http="httptools", loop="none",
-            timeout_keep_alive=30, timeout_graceful_shutdown=20, server_header=False, backlog=2048,
+            timeout_keep_alive=30, proxy_headers=False, timeout_graceful_shutdown=20, server_header=False, backlog=2048,
             h11_max_incomplete_event_size=65536,
         )  # fmt: skip
         await uvicorn.Server(config).serve(sockets=[listener])

@@ -17,7 +17,10 @@ from tael.console.access import COOKIE, LIFETIME
 from tael.console.figures import figures
 
 _HERE = Path(__file__).parent
-_CSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
 _WORDS = {
     "created": ("created", "已创建"), "paying": ("paying", "支付中"), "paid": ("paid", "已支付"),
     "failed": ("failed", "失败"), "closed": ("closed", "已关闭"), "refunding": ("refunding", "退款中"),
@@ -54,7 +57,7 @@ def router(page: Page) -> APIRouter:
         shown = await figures(page.db, today=accounting_day(page.now()))
         html = template.render(
             figures=shown, zh=language == "zh", mode=page.mode, word=_word(language), money=format_minor,
-            at=lambda instant: instant.astimezone(ACCOUNTING_ZONE).strftime("%m-%d %H:%M:%S"), now=page.now(),
+            at=_at, now=page.now(),
         )  # fmt: skip
         return Response(
             html, media_type="text/html", headers={"Content-Security-Policy": _CSP, "Cache-Control": "no-store"}
@@ -79,6 +82,10 @@ def _language(request: Request, asked: str | None) -> str:
     if asked in {"zh", "en"}:
         return asked
     return "zh" if request.headers.get("accept-language", "").lower().startswith("zh") else "en"
+
+
+def _at(instant: datetime) -> str:
+    return instant.astimezone(ACCOUNTING_ZONE).strftime("%m-%d %H:%M:%S")
 
 
 def _word(language: str) -> Callable[[str], str]:

@@ -6,8 +6,8 @@
           -> Reused   (the key stands for another request: 422)
 
 `begin` runs in the transaction that commits the intent, so a refused request leaves its key free. A worker that dies
-leaves its key locked for twenty seconds (longer than a channel call takes); whoever repeats the request then gets `Fresh` and continues the same work, which
-is safe because the work itself is keyed too.
+leaves its key locked for twenty seconds (longer than a channel call takes); whoever repeats the request then gets
+`Fresh` and continues the same work, which is safe because the work itself is keyed too.
 """
 
 import hashlib

@@ -3,7 +3,16 @@
 One order system serves every payment business: the kind tells them apart.
 """
 
-from tael.orders.lookup import Filter, OrderNotFound, attempts_of, find_attempt, find_order, lock_by_attempt, lock_orders, page
+from tael.orders.lookup import (
+    Filter,
+    OrderNotFound,
+    attempts_of,
+    find_attempt,
+    find_order,
+    lock_by_attempt,
+    lock_orders,
+    page,
+)
 from tael.orders.moves import move_attempt, move_order, save
 from tael.orders.opening import (
     AttemptRefused,

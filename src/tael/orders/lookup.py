@@ -10,6 +10,7 @@ from tael.orders import store
 from tael.orders.states import OrderState
 from tael.orders.store import Attempt, Order
 
+
 class OrderNotFound(TaelError):
     """There is no such order.
     zh: 订单不存在。

@@ -1,4 +1,4 @@
-"""What channels said, kept before anything is decided: verified notices and exchanges. Never updated but for a verdict."""
+"""What channels said, kept before anything is decided: verified notices and exchanges. Only verdicts come later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,8 @@ class Exchange:
 async def keep_notices(tx: Tx, notices: Sequence[Notice], *, now: datetime) -> None:
     """Store notices in one statement."""
     await tx.execute(
-        """insert into channel_notice (book, id, merchant_account, event_id, attempt_no, state, sha256, raw, received_at)
+        """insert into channel_notice (book, id, merchant_account, event_id, attempt_no, state, sha256, raw,
+               received_at)
            select *, $9::timestamptz from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
                $6::text[], $7::text[], $8::bytea[])""",
         [notice.book for notice in notices], [notice.id for notice in notices],

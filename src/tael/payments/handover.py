@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from tael.base import outbox, tasks
 from tael.base.batch import Batcher
+from tael.base.crash import crash_point
 from tael.channels.contract import Operation, Outcome, PaymentHandoff, Result
 from tael.guard import Claim, finish
 from tael.orders import (
@@ -30,7 +31,7 @@ from tael.orders import (
 )
 from tael.payments import evidence, handoff
 from tael.payments.evidence import Exchange
-from tael.payments.platform import Platform
+from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.settlement import RECOVERY
 from tael.payments.views import order_event, recharge_view
 
@@ -66,7 +67,7 @@ class Handover:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._recording: Batcher[_HandedOver, Answer] = Batcher(self._record)
+        self._recording: Batcher[_HandedOver, Answer] = Batcher(self._record, max_wait_ms=MAX_WAIT_MS)
 
     async def hand_over(self, begun: Begun) -> Answer:
         """Ask the channel for the hand-off of a committed attempt and record what it said. Safe to repeat."""
@@ -74,6 +75,7 @@ class Handover:
         result = await self._platform.connector(account).create_payment(
             account, self._platform.channel_request(begun.order, begun.attempt), now=self._platform.now()
         )
+        crash_point("handover.channel_answered")
         return await self._recording.submit(_HandedOver(begun, result))
 
     async def close(self) -> None:
@@ -101,6 +103,8 @@ class Handover:
                 [(one.begun.claim, said.status, said.body) for one, said in zip(handed, answers, strict=True)
                  if one.begun.claim is not None],
             )  # fmt: skip
+            crash_point("handover.before_commit")
+        crash_point("handover.committed")
         return answers
 
     def _moved(self, order: Order, attempt: Attempt, result: Result[PaymentHandoff]) -> tuple[Order, Attempt]:

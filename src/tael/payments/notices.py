@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import Counter
 
 from tael.base.batch import Batcher
+from tael.base.crash import crash_point
 from tael.base.errors import TaelError, code
 from tael.channels.contract import (
     BadNotification,
@@ -22,7 +23,7 @@ from tael.channels.contract import (
 )
 from tael.payments import evidence
 from tael.payments.evidence import Notice
-from tael.payments.platform import Platform
+from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.settlement import Fact, NotOurPayment, Settlement, UnknownAttempt, Verdict, fact_of
 
 _log = structlog.get_logger("tael.notices")
@@ -41,7 +42,7 @@ class Notices:
 
     def __init__(self, platform: Platform, settlement: Settlement) -> None:
         self._platform, self._settlement = platform, settlement
-        self._batch: Batcher[_Received, Verdict | TaelError] = Batcher(self._settle)
+        self._batch: Batcher[_Received, Verdict | TaelError] = Batcher(self._settle, max_wait_ms=MAX_WAIT_MS)
 
     async def receive(
         self, *, channel: str, account_id: int, headers: Sequence[tuple[str, str]], raw: bytes
@@ -59,6 +60,7 @@ class Notices:
             self._report_refusal(account, refusal)
             return connector.refuse(refusal)
         _NOTICES.labels(channel, verdict).inc()
+        crash_point("notice.before_acknowledgement")
         return connector.acknowledge()
 
     async def close(self) -> None:
@@ -86,6 +88,7 @@ class Notices:
         ]
         async with platform.db.transaction() as tx:
             await evidence.keep_notices(tx, notices, now=now)
+        crash_point("notice.kept")
         facts: dict[int, Fact] = {}
         for index, (one, notice) in enumerate(zip(received, notices, strict=True)):
             fact = fact_of(one.account, one.event.payment)

@@ -15,6 +15,9 @@ from tael.ledger import Ledger
 from tael.orders import Attempt, NewAttempt, NewOrder, Order
 from tael.payments.chart import Chart
 
+MAX_WAIT_MS = 2_000
+"""A request that would wait longer than this for its batch is refused; nothing has happened to it then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from tael.base import tasks
 from tael.base.batch import Batcher
+from tael.base.crash import crash_point
 from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.money import Money
@@ -49,7 +50,7 @@ from tael.orders import (
 )
 from tael.payments.chart import check_recipients
 from tael.payments.handover import Answer, Begun, Handover, answer
-from tael.payments.platform import Platform
+from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.settlement import RECOVERY
 
 PREFIX = "RC"
@@ -95,7 +96,7 @@ class Recharges:
 
     def __init__(self, platform: Platform, handover: Handover) -> None:
         self._platform, self._handover = platform, handover
-        self._opening: Batcher[_Intent, Begun | Answer | TaelError] = Batcher(self._open)
+        self._opening: Batcher[_Intent, Begun | Answer | TaelError] = Batcher(self._open, max_wait_ms=MAX_WAIT_MS)
 
     async def start(self, command: StartRecharge) -> Answer:
         """Open the order and hand over; raises a refusal when nothing was stored."""
@@ -181,6 +182,8 @@ class Recharges:
             for index, begun in zip(takers, await self._begin(tx, [intents[i] for i in takers]), strict=True):
                 results[index] = begun
             await free(tx, [intents[index].command.claim for index in ours if isinstance(results[index], TaelError)])
+            crash_point("recharge.before_commit")
+        crash_point("recharge.committed")
         return [result for result in results if result is not None]
 
     async def _begin(self, tx: Tx, intents: Sequence[_Intent]) -> list[Begun | Answer | TaelError]:

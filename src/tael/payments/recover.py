@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import Counter
 
 from tael.base import outbox, tasks
+from tael.base.crash import crash_point
 from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.tasks import Again, Dead, Done, Task, Verdict
@@ -68,6 +69,7 @@ class Recovery:
         now = self._platform.now()
         expired = now >= order.expires_at
         certain = await (self._close(order, attempt) if expired else self._ask(order, attempt))
+        crash_point("recover.worked")
         if certain:
             return Done()
         if now >= order.expires_at + timedelta(seconds=PATIENCE_S):
@@ -110,6 +112,7 @@ class Recovery:
         connector = self._platform.connector(account)
         result = await connector.close_payment(account, PaymentRef(attempt.attempt_no), now=self._platform.now())
         await self._keep(attempt, Operation.CLOSE, result)
+        crash_point("recover.close_answered")
         if result.outcome is Outcome.SUCCEEDED and result.value and result.value.state is PaymentState.CLOSED:
             return await self._conclude(attempt, PaymentState.CLOSED)
         view = await self._query(order, attempt)
@@ -127,6 +130,7 @@ class Recovery:
         ref = PaymentRef(attempt.attempt_no)
         result = await self._platform.connector(account).query_payment(account, ref, now=now)
         await self._keep(attempt, Operation.QUERY, result)
+        crash_point("recover.query_answered")
         if result.outcome is not Outcome.SUCCEEDED or result.value is None:
             return None
         fact = fact_of(account, result.value)
@@ -163,6 +167,7 @@ class Recovery:
             if moved is not order:
                 await outbox.emit(tx, [order_event(topic, moved, ended)], ids=platform.ids, now=now)
             await tasks.cancel(tx, RECOVERY, [key])
+        crash_point("recover.ended")
         return True
 
     async def _keep(self, attempt: Attempt, operation: Operation, result: Result[PaymentView]) -> None:

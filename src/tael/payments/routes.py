@@ -1,4 +1,4 @@
-"""HTTP of recharges, notices and suspense: decode, guard, one call, encode."""
+"""HTTP of recharges and suspense: decode, guard, one call, encode."""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,7 +16,6 @@ from tael.orders import Filter, OrderNotPayable, OrderState, attempts_of
 from tael.orders import page as page_of_orders
 from tael.payments import suspense
 from tael.payments.handover import Answer
-from tael.payments.notices import Notices
 from tael.payments.platform import Platform
 from tael.payments.recharge import KIND, Recharges, StartRecharge, find_recharge
 from tael.payments.recover import Recovery
@@ -51,7 +50,7 @@ class Pay(Body):
     method: str | None = Field(default=None, pattern="^(native|jsapi|h5|app)$")
 
 
-def router(platform: Platform, recharges: Recharges, recovery: Recovery, notices: Notices) -> APIRouter:
+def router(platform: Platform, recharges: Recharges, recovery: Recovery) -> APIRouter:
     """The routes of this package."""
     routes = APIRouter(route_class=StrictRoute)
 
@@ -142,15 +141,6 @@ def router(platform: Platform, recharges: Recharges, recovery: Recovery, notices
         return SuspenseList(
             data=[suspense_view(item) for item in shown], has_more=more, next=str(shown[-1].id) if more else None
         )
-
-    @routes.post("/v1/notices/{channel}/{account}", include_in_schema=False)
-    async def receive_notice(channel: str, account: str, request: Request) -> Response:
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.scope["headers"]]
-        reply = await notices.receive(
-            channel=channel, account_id=int(account) if account.isascii() and account.isdigit() else 0,
-            headers=headers, raw=await request.body(),
-        )  # fmt: skip
-        return Response(reply.body, status_code=reply.status, headers=dict(reply.headers))
 
     return routes
 

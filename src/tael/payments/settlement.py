@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from tael.base import outbox, tasks
+from tael.base.crash import crash_point
 from tael.base.db import Tx, UniqueViolation
 from tael.base.errors import TaelError
 from tael.base.outbox import NewEvent
@@ -101,7 +102,10 @@ class Settlement:
         while True:
             try:
                 async with self._db.transaction() as tx:
-                    return await self._settle(tx, facts, refused, now=now)
+                    outcomes = await self._settle(tx, facts, refused, now=now)
+                    crash_point("settle.before_commit")
+                crash_point("settle.committed")
+                return outcomes
             except UniqueViolation:
                 # One channel number for two attempts: no honest channel says that, so it settles nothing.
                 if len(facts) == 1:
@@ -109,7 +113,6 @@ class Settlement:
                 raise
             except _AccountRefused as problem:
                 # The customer's account cannot be credited any more: the same money, but to suspense.
-                assert not problem.keys <= refused
                 refused |= problem.keys
 
     async def _settle(self, tx: Tx, facts: Sequence[Fact], refused: set[tuple[int, str]], *, now: datetime) -> Outcomes:
@@ -152,8 +155,8 @@ class Settlement:
             credit, code = await self._chart.suspense(tx, order.book, amount.currency, now=now), SUSPENSE_CODE
             key = posting_id("suspense", f"{fact.account.id}:{fact.payment.channel_ref}", at=order.created_at)
         return Posting(
-            book=BookId(order.book), id=key, debit=receivable, credit=credit, amount=amount.minor, currency=amount.currency,
-            code=code, order_no=order.order_no,
+            book=BookId(order.book), id=key, debit=receivable, credit=credit, amount=amount.minor,
+            currency=amount.currency, code=code, order_no=order.order_no,
         )  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What Tael promises about speed, measured; `make bench` runs it. Not part of the installed package."""
