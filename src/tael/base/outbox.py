@@ -16,6 +16,7 @@ from datetime import datetime
 import msgspec
 import structlog
 
+from tael.base.crash import crash_point
 from tael.base.db import Database, Record, Tx
 from tael.base.errors import JsonValue, TaelError
 from tael.base.ids import Ids
@@ -74,6 +75,10 @@ async def publish_batch(
     async with db.transaction() as tx:
         rows = await tx.fetch(_NEXT, limit)
         await _publish(tx, rows, handlers, now=now)
+        if rows:
+            crash_point("outbox.before_commit")
+    if rows:
+        crash_point("outbox.published")
     return len(rows)
 
 
