@@ -1,0 +1,175 @@
+"""The verdict on a fault run: our books, the channel's journal and the customers' diary must tell the same story.
+
+    lost         acknowledged or paid at the channel, and not here
+    doubled      two effects of one cause
+    unexplained  money here that nobody paid, an answer that is no longer true, a broken chain, something unfinished
+
+Everything is read from outside: SQL over what was committed, the channel's journal, the diary, the receiver's mail.
+"""
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from tael.base.db import Tx
+from tael.ledger.trial_balance import is_balanced, trial_balance
+from tael_demo.faults_customers import PATIENCE_S, Customers, Impatient
+from tael_demo.faults_stage import BOOK, RECEIVER_PATH
+from tael_sandbox.views import OrderView
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong, in words; nothing is, when all three are empty."""
+
+    lost: list[str] = field(default_factory=list[str])
+    doubled: list[str] = field(default_factory=list[str])
+    unexplained: list[str] = field(default_factory=list[str])
+
+    @property
+    def all(self) -> list[str]:
+        """Everything that is wrong."""
+        return [*self.lost, *self.doubled, *self.unexplained]
+
+
+async def finish(customers: Customers) -> None:
+    """Let everything end: orders that nobody pays are closed, the rest is waited for. Raises `Impatient`."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        paid = {order.out_trade_no for order in await customers.stage.sandbox.orders() if order.payments}
+        async with customers.stage.db.transaction() as tx:
+            left = [str(row["what"]) for row in await tx.fetch(_UNFINISHED)]
+            rows = await tx.fetch(_OPEN)
+        for row in rows:
+            if row["attempt_no"] not in paid:
+                await customers.close(str(row["order_no"]))
+        if not left:
+            return
+        if time.monotonic() > until:
+            raise Impatient(f"unfinished: {left[:5]}")
+        await asyncio.sleep(0.1)
+
+
+async def examine(customers: Customers) -> Findings:
+    """Compare everything with everything; what must have ended has been waited for with `finish`."""
+    findings = Findings()
+    channel = await customers.stage.sandbox.orders()
+    findings.unexplained += customers.diary.strange
+    async with customers.stage.db.report() as tx:
+        await _books(tx, findings)
+        await _against_channel(tx, channel, findings)
+        await _against_diary(tx, customers, findings)
+        await _against_mail(tx, customers, findings)
+        findings.unexplained += [f"unfinished: {row['what']}" for row in await tx.fetch(_UNFINISHED)]
+    await _again(customers, findings)
+    return findings
+
+
+async def _books(tx: Tx, findings: Findings) -> None:
+    if not is_balanced(await trial_balance(tx, BOOK)):
+        findings.unexplained.append("the trial balance is off")
+    findings.unexplained += [f"chain of account {row['account']} breaks at {row['seq']}" for row in
+                             await tx.fetch(_BROKEN_CHAINS, BOOK)]  # fmt: skip
+    findings.unexplained += [f"posting {row['pos']}: gap or wrong checksum" for row in await tx.fetch(_BAD_ROWS, BOOK)]
+
+
+async def _against_channel(tx: Tx, channel: list[OrderView], findings: Findings) -> None:
+    """Per order: as many bookings as payments, of the same amounts, and one order at the channel."""
+    orders = {str(row["attempt_no"]): str(row["order_no"]) for row in await tx.fetch(_ATTEMPTS, BOOK)}
+    paid: defaultdict[str, list[int]] = defaultdict(list)
+    for order in channel:
+        if order.out_trade_no not in orders:
+            findings.unexplained.append(f"the channel has {order.out_trade_no}, we have no such attempt")
+            continue
+        paid[orders[order.out_trade_no]] += [payment.total_minor for payment in order.payments]
+    for number, count in Counter(orders.get(order.out_trade_no, "") for order in channel).items():
+        if count > 1:
+            findings.doubled.append(f"{number}: {count} orders at the channel")
+    booked: defaultdict[str, list[int]] = defaultdict(list)
+    for row in await tx.fetch(_BOOKED, BOOK):
+        booked[str(row["order_no"])].append(int(row["amount"]))
+    for number in paid.keys() | booked.keys():
+        _compare(number, sorted(paid[number]), sorted(booked[number]), findings)
+
+
+def _compare(number: str, paid: list[int], booked: list[int], findings: Findings) -> None:
+    if len(booked) < len(paid):
+        findings.lost.append(f"{number}: paid {paid}, booked {booked}")
+    elif len(booked) > len(paid) > 0:
+        findings.doubled.append(f"{number}: paid {paid}, booked {booked}")
+    elif booked != paid:
+        findings.unexplained.append(f"{number}: paid {paid}, booked {booked}")
+
+
+async def _against_diary(tx: Tx, customers: Customers, findings: Findings) -> None:
+    """Every 2xx is still true, and a key has one order."""
+    kept = {str(row["order_no"]): row for row in await tx.fetch(_ORDERS, BOOK)}
+    for key, count in Counter(str(row["request_key"]) for row in kept.values()).items():
+        if count > 1:
+            findings.doubled.append(f"{key}: {count} orders")
+    for told in customers.diary.told.values():
+        order, row = told.order, kept.get(told.order.order_no)
+        if row is None:
+            findings.lost.append(f"{told.plan.key}: acknowledged {order.order_no} is gone")
+        elif (str(row["account"]), row["amount"]) != (told.plan.account, told.plan.amount):
+            findings.unexplained.append(f"{order.order_no} has another account or amount than acknowledged")
+        elif order.state in {"paid", "closed"} and row["state"] != order.state:
+            findings.unexplained.append(f"{order.order_no} was {order.state} and is {row['state']}")
+
+
+async def _against_mail(tx: Tx, customers: Customers, findings: Findings) -> None:
+    """Every event was delivered at least once under one id, and an order's events are numbered without gaps."""
+    mail = customers.stage.receiver.kept[RECEIVER_PATH]
+    told: defaultdict[str, list[int]] = defaultdict(list)
+    for row in await tx.fetch(_EVENTS, BOOK):
+        told[str(row["subject"])].append(int(row["sequence"]))
+        if str(row["id"]) not in mail:
+            findings.lost.append(f"event {row['id']} ({row['topic']}) was never delivered")
+    for row in await tx.fetch(_ORDERS, BOOK):
+        if sorted(told[str(row["order_no"])]) != list(range(1, int(row["events"]) + 1)):
+            findings.unexplained.append(f"{row['order_no']}: events {told[str(row['order_no'])]} of {row['events']}")
+
+
+async def _again(customers: Customers, findings: Findings) -> None:
+    """The same request once more: the same bytes, and nothing happens."""
+    for told in list(customers.diary.told.values()):
+        answer = await customers.send("POST", "/v1/recharges", told.plan.body, {"Idempotency-Key": told.plan.key})
+        if answer is None or (answer.status_code, answer.content) != (told.status, told.body):
+            said = "nothing" if answer is None else answer.text
+            findings.unexplained.append(f"{told.plan.key}: repeated, and answered otherwise\n  {said}")
+
+
+_OPEN = """select o.order_no, a.attempt_no from payment_order o join payment_attempt a using (book, order_no)
+           where o.state in ('created', 'paying', 'unknown') and a.state in ('created', 'paying', 'unknown')"""
+_UNFINISHED = """
+    select 'order ' || order_no || ' ' || state as what from payment_order
+    where state in ('created', 'paying', 'unknown')
+    union all select 'attempt ' || attempt_no || ' ' || state from payment_attempt
+              where state in ('created', 'paying', 'unknown')
+    union all select 'task ' || queue || ' ' || key from task where queue = 'recover'
+    union all select 'event ' || id from event where published_at is null
+    union all select 'delivery of ' || event_id from callback_delivery where status <> 'delivered'"""
+_ATTEMPTS = "select attempt_no, order_no from payment_attempt where book = $1"
+_ORDERS = "select * from payment_order where book = $1"
+_EVENTS = "select id, topic, subject, sequence from event where book = $1 and topic like 'recharge.%'"
+_BOOKED = "select order_no, amount from posting where book = $1 and order_no is not null"
+_BROKEN_CHAINS = """
+    with entries as (
+        select debit as account, debit_seq as seq, debit_debits as debits, debit_credits as credits, amount as debited,
+               0 as credited from posting where book = $1
+        union all
+        select credit, credit_seq, credit_debits, credit_credits, 0, amount from posting where book = $1
+    ), beside as (
+        select *, lag(seq, 1, 0::bigint) over chain as seq_before,
+               lag(debits, 1, 0::bigint) over chain as debits_before,
+               lag(credits, 1, 0::bigint) over chain as credits_before
+        from entries window chain as (partition by account order by seq)
+    )
+    select account, seq from beside
+    where seq <> seq_before + 1 or debits <> debits_before + debited or credits <> credits_before + credited"""
+_BAD_ROWS = """
+    select pos from (select p.pos, p.checksum, posting_checksum(p) as expected,
+                            lag(p.pos, 1, 0::bigint) over (order by p.pos) as before
+                     from posting p where book = $1) rows
+    where pos <> before + 1 or checksum <> expected"""
