@@ -92,3 +92,14 @@ async def test_an_expired_lease_is_taken_over_above_everything_the_sleeper_may_h
 def test_shard_genes_spread_evenly() -> None:
     genes = [shard_gene(account) % 16 for account in range(16_000)]
     assert max(genes.count(shard) for shard in range(16)) < 1_400
+
+
+async def test_restarts_do_not_push_the_time_in_numbers_ahead(db: Database) -> None:
+    clock = SteppedClock(datetime(2026, 11, 20, 1, 30, tzinfo=UTC))
+    for _ in range(20):
+        ids = await Ids.lease(db, clock.now)
+        number = ids.order_no(business="RC", account=1)
+        await ids.release(db)
+        with pytest.raises(NodeLeaseLost):
+            ids.next()
+    assert number[11:23] == "202611200930"

@@ -84,12 +84,13 @@ class Ids:
             self._order_ms = max(self._order_ms, self._ms)
 
     async def release(self, db: Database) -> None:
-        """Give the node number back."""
+        """Give the node number back; the next holder starts right after the last number issued here."""
         async with db.transaction() as tx:
             await tx.execute(
-                "update node set expires_at = clock_timestamp() where node = $1 and owner = $2",
-                self._lease.node, self._lease.owner,
+                "update node set expires_at = clock_timestamp(), high_ms = $3 where node = $1 and owner = $2",
+                self._lease.node, self._lease.owner, max(self._ms, self._order_ms) + 1,
             )  # fmt: skip
+        self._lease.valid_until = 0
 
     def next(self) -> int:
         """The next 64-bit id: larger than every id this node issued before. Raises `NodeLeaseLost`."""
@@ -144,7 +145,9 @@ def _stamp(ms: int) -> str:
 
 
 def _reserve_ms() -> int:
-    return 2 * LEASE_S * 1000
+    """How far a lease lets ids run ahead of the instant it was written: as long as it is valid, so that a successor,
+    who has to wait for its end, starts at the present."""
+    return LEASE_S * 1000
 
 
 async def _acquire(db: Database, now: Callable[[], datetime]) -> _Lease:
