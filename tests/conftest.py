@@ -7,6 +7,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
+from shop import Shop, open_shop
 from tael.base.db import Database
 from tael.base.embedded import Server, embedded
 from tael.base.migrate import migrate
@@ -52,6 +54,13 @@ async def db(dsn: str) -> AsyncIterator[Database]:
     """A pool on this test's own database."""
     async with await Database.connect(dsn) as database:
         yield database
+
+
+@pytest.fixture
+async def shop(dsn: str, tmp_path: Path) -> AsyncIterator[Shop]:
+    """A shop with one merchant account, one API key with all scopes, and a receiver for callbacks."""
+    async with open_shop(dsn, tmp_path) as opened:
+        yield opened
 
 
 async def _admin(dsn: str, sql: str) -> None:

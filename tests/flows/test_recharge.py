@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from flows.conftest import Shop
+from shop import Shop
 from tael_sandbox import Fault, NewMerchant
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -56,7 +57,7 @@ def router(page: Page) -> APIRouter:
         language = _language(request, lang)
         shown = await figures(page.db, today=accounting_day(page.now()))
         html = template.render(
-            figures=shown, zh=language == "zh", mode=page.mode, word=_word(language), money=format_minor,
+            figures=shown, zh=language == "zh", mode=page.mode, word=partial(word_of, language=language), money=format_minor,
             at=_at, now=page.now(),
         )  # fmt: skip
         return Response(
@@ -88,5 +89,6 @@ def _at(instant: datetime) -> str:
     return instant.astimezone(ACCOUNTING_ZONE).strftime("%m-%d %H:%M:%S")
 
 
-def _word(language: str) -> Callable[[str], str]:
-    return lambda name: _WORDS[name][language == "zh"]
+def word_of(name: str, language: str) -> str:
+    """A state or reason in the words of the trade, in `en` or `zh`."""
+    return _WORDS[name][language == "zh"]
