@@ -61,6 +61,11 @@ class _HandedOver:
     begun: Begun
     result: Result[PaymentHandoff]
 
+    @property
+    def key(self) -> tuple[int, str]:
+        """Book and attempt number."""
+        return self.begun.attempt.book, self.begun.attempt.attempt_no
+
 
 class Handover:
     """Hands attempts over. Concurrent records share a transaction. One per process."""
@@ -86,18 +91,17 @@ class Handover:
         """Transaction 2 for a batch. A notice may have settled an attempt meanwhile; then only evidence is added."""
         now, platform = self._platform.now(), self._platform
         async with platform.db.transaction() as tx:
-            locked = await lock_by_attempt(tx, [(one.begun.order.book, one.begun.attempt.attempt_no) for one in handed])
-            rows = [locked[one.begun.order.book, one.begun.attempt.attempt_no] for one in handed]
-            moved = [
-                self._moved(order, attempt, one.result) for (order, attempt), one in zip(rows, handed, strict=True)
-            ]
+            locked = await lock_by_attempt(tx, [one.key for one in handed])
+            before = dict(locked)
+            for one in handed:  # one after the other: a batch may hold two answers about one attempt
+                locked[one.key] = self._moved(*locked[one.key], one.result)
+            moved = [row for key, row in locked.items() if row != before[key]]
             await save(tx, [order for order, _ in moved], [attempt for _, attempt in moved])
             await evidence.keep_exchanges(tx, [_exchange(one) for one in handed], ids=platform.ids, now=now)
-            failed = [(order, attempt) for (order, attempt), was in zip(moved, rows, strict=True)
-                      if attempt.state is AttemptState.FAILED is not was[1].state]  # fmt: skip
+            failed = [row for row in moved if row[1].state is AttemptState.FAILED]
             await outbox.emit(tx, [order_event("recharge.failed", *one) for one in failed], ids=platform.ids, now=now)
             await tasks.cancel(tx, RECOVERY, [(attempt.book, attempt.attempt_no) for _, attempt in failed])
-            answers = [answer(order, [attempt]) for order, attempt in moved]
+            answers = [answer(order, [attempt]) for order, attempt in (locked[one.key] for one in handed)]
             await finish(
                 tx,
                 [(one.begun.claim, said.status, said.body) for one, said in zip(handed, answers, strict=True)
