@@ -4,6 +4,7 @@ Pure ASGI, so that it costs microseconds. What it refuses never reaches a route.
 """
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import MutableMapping
@@ -51,8 +52,8 @@ class RequestTimeout(TaelError):
 
 
 class UnsupportedMediaType(TaelError):
-    """Send the body as application/json.
-    zh: 请以 application/json 发送请求体。
+    """Send the body as application/json in UTF-8, not compressed.
+    zh: 请以 application/json（UTF-8，未压缩）发送请求体。
     """
 
     status = 415
@@ -67,10 +68,10 @@ class AmbiguousRequest(TaelError):
 
 
 class Gate:
-    """ASGI middleware; wrap the whole application in it."""
+    """ASGI middleware; wrap the whole application in it. A body has `body_timeout_s` seconds to arrive."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+        self._app, self._body_timeout_s = app, body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it with a problem document."""
@@ -90,7 +91,7 @@ class Gate:
 
         try:
             _check(scope)
-            await self._app(scope, _Bounded(receive), send_with_id)
+            await self._app(scope, _Bounded(receive, self._body_timeout_s), send_with_id)
         except TaelError as refusal:
             await self._refuse(refusal, scope, receive, send_with_id)
         except Exception as problem:  # noqa: BLE001 (the last line of defence: answer 500 and log)
@@ -107,11 +108,11 @@ class Gate:
 
 
 class _Bounded:
-    """Receives a body of at most MAX_BODY bytes within BODY_TIMEOUT_S seconds."""
+    """Receives a body of at most MAX_BODY bytes within a number of seconds."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, timeout_s: float) -> None:
         self._receive, self._seen, self._complete = receive, 0, False
-        self._until = time.monotonic() + BODY_TIMEOUT_S
+        self._until = time.monotonic() + timeout_s
 
     async def __call__(self) -> Message:
         if self._complete:
@@ -128,6 +129,7 @@ class _Bounded:
         return event
 
 
+_PLAIN_JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.IGNORECASE)
 _SECURITY = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
@@ -142,13 +144,13 @@ def _check(scope: Scope) -> None:
     if length.isdigit() and int(length) > MAX_BODY:
         raise BodyTooLarge
     parameters = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
-    if len(parameters) != len(set(parameters)) and not any(name.endswith("[in]") for name in parameters):
+    if len(parameters) != len(set(parameters)):
         raise AmbiguousRequest
     has_body = length not in (b"", b"0") or b"transfer-encoding" in names
-    if has_body and scope["path"].startswith("/v1/") and not scope["path"].startswith("/v1/notices/"):
-        media = _header(scope, b"content-type").split(b";")[0].strip().lower()
-        if media != b"application/json":
-            raise UnsupportedMediaType
+    wants_json = scope["path"].startswith("/v1/") and not scope["path"].startswith("/v1/notices/")
+    is_json = _PLAIN_JSON.fullmatch(_header(scope, b"content-type")) and b"content-encoding" not in names
+    if has_body and wants_json and not is_json:
+        raise UnsupportedMediaType
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from typing import NoReturn, cast
 
 import msgspec
@@ -21,11 +22,13 @@ from tael.base.errors import JsonValue, TaelError, code, message
 from tael.base.money import InvalidAmount, InvalidCurrency
 
 MAX_DEPTH = 16
-# Line breaks and tabs are text; other control characters, lone surrogates, bidirectional overrides and zero-width
-# characters are not: they break storage or disguise what a person reads.
+# Line breaks and tabs are text, and so are the joiners of emoji and of Persian. Other control characters, lone
+# surrogates, direction changes and characters nobody can see are not: they break storage or disguise what is read.
 _FORBIDDEN_TEXT = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+_CURSORS = {"starting_after", "ending_before", "after"}
 
 
 class InvalidJson(TaelError):
@@ -68,6 +71,14 @@ class InvalidField(TaelError):
     status = 422
 
 
+class BadCursor(TaelError):
+    """The cursor is not the id of an object that was listed.
+    zh: 分页游标无效。
+    """
+
+    status = 400
+
+
 class NotFound(TaelError):
     """There is no such object.
     zh: 对象不存在。
@@ -107,6 +118,8 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strictly(request: Request) -> Response:
+            if any(_FORBIDDEN_TEXT.search(str(part)) for part in request.path_params.values()):
+                raise NotFound  # no object has such a name, and the database cannot even be asked
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly
@@ -126,6 +139,32 @@ def strict_json(raw: bytes) -> JsonValue:
         raise InvalidJson from problem
     _check_text(value, depth=0)
     return value
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse query parameters that the route does not know: a filter that is ignored shows what was not asked for.
+
+    Raises `UnknownField`, `BadCursor` or `InvalidField`.
+    """
+    route: object = request.scope.get("route")
+    known = {field.alias for field in route.dependant.query_params} if isinstance(route, APIRoute) else set[str]()
+    for name, value in request.query_params.items():
+        if name not in known:
+            raise UnknownField("unknown query parameter", param=name[:40])
+        if _FORBIDDEN_TEXT.search(value):
+            raise (BadCursor if name in _CURSORS else InvalidField)(param=name)
+
+
+def instant(given: datetime | None, *, param: str) -> datetime | None:
+    """An instant that a caller gave, in UTC. Raises `InvalidField` without a time zone or beyond the years we count."""
+    if given is None:
+        return None
+    if given.tzinfo is None:
+        raise InvalidField("an instant needs a time zone", param=param)
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise InvalidField("there is no such instant", param=param) from None
 
 
 def problem_response(error: TaelError, *, language: str, request_id: str) -> Response:
@@ -176,6 +215,8 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(TaelError, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, no_route)
+    # A redirect to the address without a slash would name whatever host the request claims to be for.
+    app.router.redirect_slashes = False
 
 
 def language_of(accept: str) -> str:
@@ -197,6 +238,10 @@ def _first_problem(errors: Sequence[dict[str, object]]) -> TaelError:
     path = [str(part) for part in location[1:]]
     param, kind, said = ".".join(path), str(error.get("type")), str(error.get("msg"))
     match kind:
+        case _ if location[0] == "path":
+            return NotFound()
+        case _ if location[0] == "query" and param in _CURSORS:
+            return BadCursor(param=param)
         case "extra_forbidden":
             return UnknownField(param=param)
         case "missing":

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from tael.base.db import Database
 from tael.base.errors import TaelError
+from tael.base.http import refuse_unknown_parameters
 from tael.guard import keys
 from tael.guard.keys import InvalidApiKey, StoredKey, WrongMode
 
@@ -86,9 +87,11 @@ class _Requirement:
 
     async def __call__(self, request: Request) -> Caller:
         ring: KeyRing = request.app.state.key_ring
-        caller = await ring.authenticate(request.headers.get("authorization", ""))
+        given = request.headers.getlist("authorization")
+        caller = await ring.authenticate(given[0] if len(given) == 1 else "")
         if self.scope not in caller.scopes:
             raise InsufficientScope(hint=f"the key needs {self.scope}")
+        refuse_unknown_parameters(request)  # only now: who may not ask learns nothing about what can be asked
         return caller
 
 

@@ -139,11 +139,11 @@ async def forget_old(tx: Tx, *, now: datetime, limit: int = 5000) -> int:
 
 
 def idempotency_key(request: Request) -> str:
-    """The Idempotency-Key of a request. Raises `IdempotencyKeyRequired`."""
-    key = request.headers.get("idempotency-key", "")
-    if not _KEY.fullmatch(key):
+    """The Idempotency-Key of a request; two of them are none. Raises `IdempotencyKeyRequired`."""
+    given = request.headers.getlist("idempotency-key")
+    if len(given) != 1 or not _KEY.fullmatch(given[0]):
         raise IdempotencyKeyRequired
-    return key
+    return given[0]
 
 
 def claim_for(*, book: int, key: str, endpoint: str, body: bytes) -> Claim:

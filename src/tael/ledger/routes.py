@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tael.base.db import Database, Tx
-from tael.base.http import Body, InvalidField, StrictRoute
+from tael.base.http import BadCursor, Body, StrictRoute, instant
 from tael.base.money import EXPONENTS, InvalidCurrency
 from tael.guard import Caller, requires
 from tael.ledger import accounts as ledger_accounts
@@ -21,13 +21,13 @@ from tael.ledger.statement import Entry, balance_at, statement
 CUSTOMER_BALANCE = "customer.balance"
 Reader = Annotated[Caller, requires("accounts:read")]
 Writer = Annotated[Caller, requires("accounts:write")]
-Id = Annotated[str, Path(pattern=r"^[1-9]\d{0,18}$")]
+Id = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,18}$")]
 
 
 class OpenAccount(Body):
     """Open a customer's account. The same owner and currency always have the same account."""
 
-    owner: str = Field(pattern=r"^[1-9]\d{0,17}$", description="Your member's number")
+    owner: str = Field(pattern=r"^[1-9][0-9]{0,17}$", description="Your member's number")
     currency: str = Field(pattern="^[A-Z]{3}$")
 
 
@@ -89,8 +89,16 @@ class EntryList(BaseModel):
 def router(db: Database, now: Callable[[], datetime]) -> APIRouter:
     """The routes of accounts."""
     routes = APIRouter(route_class=StrictRoute, tags=["accounts"])
+    _account_routes(routes, db, now)
+    _list_routes(routes, db)
+    return routes
 
-    @routes.post("/v1/accounts", status_code=201, response_model=AccountView)
+
+def _account_routes(routes: APIRouter, db: Database, now: Callable[[], datetime]) -> None:
+    @routes.post(
+        "/v1/accounts", status_code=201, response_model=AccountView,
+        responses={200: {"model": AccountView, "description": "The account was open already"}},
+    )  # fmt: skip
     async def open_account(body: OpenAccount, caller: Writer, response: Response) -> AccountView:
         """Open a customer's account, or find it: 200 when it was open already."""
         if body.currency not in EXPONENTS:
@@ -105,19 +113,19 @@ def router(db: Database, now: Callable[[], datetime]) -> APIRouter:
     @routes.get("/v1/accounts/{account_id}")
     async def get_account(account_id: Id, caller: Reader, at: datetime | None = None) -> AccountView:
         """An account with its balance, now or at a past instant."""
-        if at is not None and at.tzinfo is None:
-            raise InvalidField("an instant needs a time zone", param="at")
         async with db.transaction() as tx:
-            return await _view(tx, caller.book, _id(account_id), at=at)
+            return await _view(tx, caller.book, _id(account_id), at=instant(at, param="at"))
 
+
+def _list_routes(routes: APIRouter, db: Database) -> None:
     @routes.get("/v1/accounts")
     async def list_accounts(
         caller: Reader, limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        owner: Annotated[str | None, Query(pattern=r"^[1-9]\d{0,17}$")] = None,
-        starting_after: Annotated[str | None, Query(pattern=r"^[1-9]\d{0,18}$")] = None,
+        owner: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,17}$")] = None,
+        starting_after: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,18}$")] = None,
     ) -> AccountList:  # fmt: skip
         """Customer accounts."""
-        after = 0 if starting_after is None else _id(starting_after)
+        after = 0 if starting_after is None else _cursor(starting_after)
         async with db.transaction() as tx:
             found = await accounts_of(
                 tx, book=caller.book, owner=None if owner is None else int(owner), limit=limit + 1, after=after
@@ -141,8 +149,6 @@ def router(db: Database, now: Callable[[], datetime]) -> APIRouter:
             others = await find_accounts(tx, [(book, entry.counterpart) for entry in shown])
         data = [_entry(entry, others[book, entry.counterpart].subject) for entry in shown]
         return EntryList(data=data, has_more=more, next=data[-1].sequence if more else None)
-
-    return routes
 
 
 def _customer_account(book: int, body: OpenAccount) -> NewAccount:
@@ -196,3 +202,10 @@ def _id(text: str) -> AccountId:
     if number >= 2**63:
         raise AccountNotFound
     return AccountId(number)
+
+
+def _cursor(text: str) -> int:
+    number = int(text)
+    if number >= 2**63:
+        raise BadCursor(param="starting_after")
+    return number

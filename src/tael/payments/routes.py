@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from tael.base.errors import TaelError
-from tael.base.http import Body, InvalidField, StrictRoute
+from tael.base.gate import AmbiguousRequest
+from tael.base.http import BadCursor, Body, InvalidField, StrictRoute, instant
 from tael.base.money import MAX_MINOR, Money
 from tael.channels.contract import Method
 from tael.guard import Caller, claim_for, idempotency_key, requires
@@ -24,8 +25,17 @@ from tael.payments.views import RechargeList, RechargeView, SuspenseList, rechar
 Reader = Annotated[Caller, requires("recharges:read")]
 Writer = Annotated[Caller, requires("recharges:write")]
 Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(pattern=r"^\d{1,19}$", description="`next` of the page before")]
-Number = Annotated[str, Field(pattern=r"^\d{1,19}$", description="A 64-bit id as a string")]
+Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$", description="`next` of the page before")]
+Number = Annotated[str, Field(pattern=r"^[0-9]{1,19}$", description="A 64-bit id as a string")]
+
+
+_PERHAPS_UNKNOWN: dict[int | str, dict[str, object]] = {
+    202: {"model": RechargeView, "description": "It is not known yet whether the channel has the order"}
+}
+
+
+class _Svg(Response):
+    media_type = "image/svg+xml"
 
 
 class NewRecharge(Body):
@@ -53,8 +63,16 @@ class Pay(Body):
 def router(platform: Platform, recharges: Recharges, recovery: Recovery) -> APIRouter:
     """The routes of this package."""
     routes = APIRouter(route_class=StrictRoute)
+    _writing_routes(routes, platform, recharges, recovery)
+    _reading_routes(routes, platform)
+    _suspense_routes(routes, platform)
+    return routes
 
-    @routes.post("/v1/recharges", status_code=201, response_model=RechargeView, tags=["recharges"])
+
+def _writing_routes(routes: APIRouter, platform: Platform, recharges: Recharges, recovery: Recovery) -> None:
+    @routes.post(
+        "/v1/recharges", status_code=201, response_model=RechargeView, tags=["recharges"], responses=_PERHAPS_UNKNOWN
+    )
     async def start_recharge(request: Request, body: NewRecharge, caller: Writer) -> Response:
         """Start a recharge. Needs an Idempotency-Key. 202 while it is unknown whether the channel has the order."""
         _check_metadata(body.metadata)
@@ -69,40 +87,10 @@ def router(platform: Platform, recharges: Recharges, recovery: Recovery) -> APIR
         )  # fmt: skip
         return _response(await recharges.start(command))
 
-    @routes.get("/v1/recharges/{order_no}", tags=["recharges"])
-    async def get_recharge(order_no: str, caller: Reader) -> RechargeView:
-        """One recharge with its attempts."""
-        async with platform.db.transaction() as tx:
-            return recharge_view(*await find_recharge(tx, book=caller.book, order_no=order_no))
-
-    @routes.get("/v1/recharges", tags=["recharges"])
-    async def list_recharges(
-        caller: Reader, limit: Limit = 20, starting_after: Cursor = None, ending_before: Cursor = None,
-        account_id: Annotated[str | None, Query(pattern=r"^\d{1,19}$")] = None,
-        state: OrderState | None = None,
-        created_from: Annotated[datetime | None, Query(alias="created[gte]")] = None,
-        created_before: Annotated[datetime | None, Query(alias="created[lt]")] = None,
-    ) -> RechargeList:  # fmt: skip
-        """Recharges, newest first, by cursor."""
-        only = Filter(
-            account=None if account_id is None else _id(account_id), states=() if state is None else (state,),
-            created_from=_aware(created_from), created_before=_aware(created_before),
-        )  # fmt: skip
-        async with platform.db.transaction() as tx:
-            orders = await page_of_orders(
-                tx, book=caller.book, kind=KIND, only=only, limit=limit + 1,
-                older_than=None if starting_after is None else _id(starting_after),
-                newer_than=None if ending_before is None else _id(ending_before),
-            )  # fmt: skip
-            more = len(orders) > limit
-            shown = orders[-limit:] if ending_before is not None else orders[:limit]
-            attempts = await attempts_of(tx, shown)
-        return RechargeList(
-            data=[recharge_view(order, attempts[order.order_no]) for order in shown], has_more=more,
-            next=str(shown[-1].id) if shown and more else None,
-        )  # fmt: skip
-
-    @routes.post("/v1/recharges/{order_no}/pay", response_model=RechargeView, tags=["recharges"])
+    @routes.post(
+        "/v1/recharges/{order_no}/pay", status_code=201, response_model=RechargeView, tags=["recharges"],
+        responses=_PERHAPS_UNKNOWN,
+    )  # fmt: skip
     async def pay_recharge(order_no: str, body: Pay, caller: Writer) -> Response:
         """The hand-off of the open attempt, or of a new one when the last failed. One attempt is open at a time."""
         method = None if body.method is None else Method(body.method)
@@ -118,7 +106,44 @@ def router(platform: Platform, recharges: Recharges, recovery: Recovery) -> APIR
             raise OrderNotPayable(f"the order is {order.state}", state=order.state)
         return recharge_view(order, attempts)
 
-    @routes.get("/v1/recharges/{order_no}/qr.svg", tags=["recharges"], response_class=Response)
+
+def _reading_routes(routes: APIRouter, platform: Platform) -> None:
+    @routes.get("/v1/recharges/{order_no}", tags=["recharges"])
+    async def get_recharge(order_no: str, caller: Reader) -> RechargeView:
+        """One recharge with its attempts."""
+        async with platform.db.transaction() as tx:
+            return recharge_view(*await find_recharge(tx, book=caller.book, order_no=order_no))
+
+    @routes.get("/v1/recharges", tags=["recharges"])
+    async def list_recharges(
+        caller: Reader, limit: Limit = 20, starting_after: Cursor = None, ending_before: Cursor = None,
+        account_id: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")] = None,
+        state: OrderState | None = None,
+        created_from: Annotated[datetime | None, Query(alias="created[gte]")] = None,
+        created_before: Annotated[datetime | None, Query(alias="created[lt]")] = None,
+    ) -> RechargeList:  # fmt: skip
+        """Recharges, newest first, by cursor."""
+        only = Filter(
+            account=None if account_id is None else _id(account_id), states=() if state is None else (state,),
+            created_from=instant(created_from, param="created[gte]"),
+            created_before=instant(created_before, param="created[lt]"),
+        )  # fmt: skip
+        if starting_after is not None and ending_before is not None:
+            raise AmbiguousRequest("one cursor at a time")
+        async with platform.db.transaction() as tx:
+            orders = await page_of_orders(
+                tx, book=caller.book, kind=KIND, only=only, limit=limit + 1,
+                older_than=_cursor(starting_after), newer_than=_cursor(ending_before),
+            )  # fmt: skip
+            more = len(orders) > limit
+            shown = orders[-limit:] if ending_before is not None else orders[:limit]
+            attempts = await attempts_of(tx, shown)
+        return RechargeList(
+            data=[recharge_view(order, attempts[order.order_no]) for order in shown], has_more=more,
+            next=str(shown[-1].id) if shown and more else None,
+        )  # fmt: skip
+
+    @routes.get("/v1/recharges/{order_no}/qr.svg", tags=["recharges"], response_class=_Svg)
     async def qr_code(order_no: str, caller: Reader) -> Response:
         """The QR code to show, as SVG."""
         async with platform.db.transaction() as tx:
@@ -127,22 +152,22 @@ def router(platform: Platform, recharges: Recharges, recovery: Recovery) -> APIR
         if handoff.get("type") != "qr_code":
             raise NoQrCode
         svg = segno.make(str(handoff["text"]), error="m").svg_inline(scale=4, border=2)
-        return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+        return _Svg(svg, headers={"Cache-Control": "no-store"})
 
+
+def _suspense_routes(routes: APIRouter, platform: Platform) -> None:
     @routes.get("/v1/suspense_items", tags=["suspense"])
     async def list_suspense(
         caller: Annotated[Caller, requires("suspense:read")], limit: Limit = 20, starting_after: Cursor = None
     ) -> SuspenseList:
         """Money that arrived and that its order cannot take, newest first."""
-        older = None if starting_after is None else _id(starting_after)
+        older = _cursor(starting_after)
         async with platform.db.transaction() as tx:
             items = await suspense.page(tx, book=caller.book, limit=limit + 1, older_than=older)
         shown, more = items[:limit], len(items) > limit
         return SuspenseList(
             data=[suspense_view(item) for item in shown], has_more=more, next=str(shown[-1].id) if more else None
         )
-
-    return routes
 
 
 class NoQrCode(TaelError):
@@ -165,10 +190,11 @@ def _id(text: str) -> int:
     return number
 
 
-def _aware(instant: datetime | None) -> datetime | None:
-    if instant is not None and instant.tzinfo is None:
-        raise InvalidField("an instant needs a time zone", param="created")
-    return instant
+def _cursor(text: str | None) -> int | None:
+    number = None if text is None else int(text)
+    if number is not None and number >= 2**63:
+        raise BadCursor
+    return number
 
 
 def _check_metadata(metadata: dict[str, str]) -> None:
