@@ -1,27 +1,10 @@
 """One HTTP exchange as values: what connectors build and read, and what is kept of it as evidence."""
 
 from dataclasses import dataclass
-from typing import Literal
 
+from tael.base.wire import HttpRequest, HttpResponse
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """A complete request: `target` is path and query exactly as they go on the wire, percent-encoded."""
-
-    method: Literal["GET", "POST"]
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """A complete reply; `headers` have lower-case names and keep duplicates."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    elapsed_ms: int = 0
+__all__ = ["HttpReply", "HttpRequest", "HttpResponse", "RawExchange"]
 
 
 @dataclass(frozen=True, slots=True)

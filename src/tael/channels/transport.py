@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import Histogram
 
 from tael.base.errors import TaelError
+from tael.base.wire import NothingSent, Wire, WireError, address
 from tael.channels.contract import (
     ChannelError,
     ConnectorSpec,
@@ -26,7 +27,6 @@ from tael.channels.contract import (
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpRequest, HttpResponse
 from tael.channels.throttle import Throttle
-from tael.channels.wire import NothingSent, Wire, WireError, address
 
 T = TypeVar("T")
 

@@ -13,9 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from channels.otherside import key, private_pem, scripted
-from tael.channels import wire as wire_module
-from tael.channels.exchange import HttpRequest
-from tael.channels.wire import NothingSent, ReplyLost, Wire, address
+from tael.base import wire as wire_module
+from tael.base.wire import HttpRequest, NothingSent, ReplyLost, Wire, address
 
 GET = HttpRequest("GET", "/v3/x?mchid=1", (("Accept", "application/json"),), b"")
 POST = HttpRequest("POST", "/v3/x", (), b'{"a":1}')
@@ -48,6 +47,8 @@ REPLIES = [
     ("half of a body", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}", True, "half_reply"),
     ("body without length", b"HTTP/1.1 200 OK\r\n\r\n{}", True, "half_reply"),
     ("not http", b"hello\r\n\r\n", True, "not_http"),
+    ("another protocol", b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", False, "not_http"),
+    ("endless interim replies", b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000, False, "too_large"),
     ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", True, "not_http"),
     ("too large", b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000, False, "too_large"),
     ("endless head", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 400_000, False, "too_large"),
@@ -223,10 +224,10 @@ async def test_a_late_reply_never_answers_another_request():
         wire.close()
 
 
+@pytest.mark.parametrize("forged", [b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged", b"HTTP/1.1 200 O", b"HT"])
 @pytest.mark.parametrize("pause_s", [0, 0.02])
-async def test_unasked_bytes_end_the_connection(pause_s: float):
+async def test_unasked_bytes_end_the_connection(pause_s: float, forged: bytes):
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
-        forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
         writer.write(OK if pause_s else OK + forged)
         await asyncio.sleep(pause_s)
         writer.write(forged if pause_s else b"")
