@@ -67,6 +67,7 @@ from tael.ledger.refusals import (
 )
 from tael.ledger.statement import Entry, OpenHold, balance_at, find, holds, statement
 from tael.ledger.store import UnknownBook
+from tael.ledger.writer import LedgerWriter
 
 __all__ = [
     "BALANCING_CREDIT",
@@ -92,6 +93,7 @@ __all__ = [
     "HoldNotOpen",
     "InsufficientBalance",
     "Ledger",
+    "LedgerWriter",
     "LinkedAcrossBooks",
     "NewAccount",
     "OpenHold",

@@ -123,6 +123,9 @@ def compare(new: NewAccount, old: NewAccount) -> AccountOutcome:
 
 _FACTS: Final = "kind, subject, currency, normal, limits, updating, owner, parent"
 CHECKSUM: Final = f"hash_record_extended(row(book, id, {_FACTS}, status, opened_at), 0)"
+# See `store` for why an equality is written like this.
+BY_ID: Final = """cross join lateral (
+    select * from account where book = $1 and id >= k and id <= k order by id limit 1) a"""
 _OPEN: Final = f"""
     with wanted as (
         select $1::bigint as book, r.*, 'open' as status, $2::timestamptz as opened_at
@@ -131,16 +134,16 @@ _OPEN: Final = f"""
     insert into account (book, id, {_FACTS}, status, opened_at, checksum)
     select book, id, {_FACTS}, status, opened_at, {CHECKSUM} from wanted order by id
     on conflict do nothing returning id"""  # noqa: S608 (our own columns)
-_SELECT: Final = f"select id, {_FACTS} from account where book = $1 and id = any($2::bigint[])"  # noqa: S608 (our own columns)
+_SELECT: Final = f"select a.* from unnest($2::bigint[]) k {BY_ID}"  # noqa: S608 (our own columns)
 _SET_STATUS: Final = f"""
     with changed as (select book, id, {_FACTS}, $3::text as status, opened_at from account where book = $1 and id = $2)
     update account a set status = c.status, checksum = c.checksum
     from (select book, id, status, {CHECKSUM} as checksum from changed) c
     where a.book = $1 and a.id = $2 and c.id = a.id"""  # noqa: S608 (our own columns)
-_BALANCES: Final = """
+_BALANCES: Final = f"""
     select a.id, a.currency, a.normal, coalesce(e.seq, 0), coalesce(e.d, 0), coalesce(e.c, 0), coalesce(e.dh, 0),
         coalesce(e.ch, 0), coalesce(e.closed, false)
-    from unnest($2::bigint[]) with ordinality k(id, place) join account a on a.book = $1 and a.id = k.id
+    from unnest($2::bigint[]) with ordinality asked(k, place) {BY_ID}
     left join lateral (select * from (
         (select debit_seq as seq, debit_debits as d, debit_credits as c, debit_debits_held as dh,
             debit_credits_held as ch, flags & 1024 <> 0 as closed
@@ -149,7 +152,7 @@ _BALANCES: Final = """
         (select credit_seq, credit_debits, credit_credits, credit_debits_held, credit_credits_held, flags & 2048 <> 0
             from posting where book = $1 and credit = a.id order by credit_seq desc limit 1)
         ) newest order by seq desc limit 1) e on true
-    order by k.place"""
+    order by asked.place"""  # noqa: S608 (our own columns)
 
 
 async def open_book(tx: Tx, book: BookId, *, name: str, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from tael.base.db import Database, Tx
-from tael.base.http import BadCursor, Body, StrictRoute, instant
+from tael.base.http import BadCursor, Body, Instant, StrictRoute
 from tael.base.money import EXPONENTS, InvalidCurrency
 from tael.guard import Caller, requires
 from tael.ledger import accounts as ledger_accounts
@@ -111,10 +111,10 @@ def _account_routes(routes: APIRouter, db: Database, now: Callable[[], datetime]
             return await _view(tx, caller.book, new.id)
 
     @routes.get("/v1/accounts/{account_id}")
-    async def get_account(account_id: Id, caller: Reader, at: datetime | None = None) -> AccountView:
+    async def get_account(account_id: Id, caller: Reader, at: Instant | None = None) -> AccountView:
         """An account with its balance, now or at a past instant."""
         async with db.transaction() as tx:
-            return await _view(tx, caller.book, _id(account_id), at=instant(at, param="at"))
+            return await _view(tx, caller.book, _id(account_id), at=at)
 
 
 def _list_routes(routes: APIRouter, db: Database) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from tael.base.db import Record, Tx
 from tael.ledger import store
-from tael.ledger.accounts import Balance, Side
+from tael.ledger.accounts import BY_ID, Balance, Side
 from tael.ledger.records import AccountId, BookId, Row
 from tael.ledger.refusals import AccountNotFound
 
@@ -80,7 +80,8 @@ def _page(order: Literal["asc", "desc"]) -> str:
             union all
             (select {_CREDITS} from posting p where $5 and book = $1 and credit = $2 and credit_seq {beyond} $3
                 and ($6::smallint = 0 or code = $6) order by credit_seq {order} limit $7)
-        ) e join account a on a.book = $1 and a.id = $2 order by e.seq {order} limit $7"""  # noqa: S608 (our own columns)
+        ) e cross join (select $2::bigint as k) asked {BY_ID}
+        order by e.seq {order} limit $7"""  # noqa: S608 (our own columns)
 
 
 _PAGES: Final = {False: _page("asc"), True: _page("desc")}
@@ -95,15 +96,19 @@ _BALANCE_AT: Final = f"""
             case when probe.at <= $3 then high else probe.middle - 1 end
         from (select low, high, (low + high + 1) / 2 as middle from search where low < high) s
         cross join lateral (
-            (select s.middle, at from posting where book = $1 and debit = $2 and debit_seq = s.middle)
+            (select s.middle, at from posting where book = $1 and debit = $2 and debit_seq >= s.middle
+                and debit_seq <= s.middle order by debit_seq limit 1)
             union all
-            (select s.middle, at from posting where book = $1 and credit = $2 and credit_seq = s.middle)) probe
+            (select s.middle, at from posting where book = $1 and credit = $2 and credit_seq >= s.middle
+                and credit_seq <= s.middle order by credit_seq limit 1)) probe
     ), last as (select low as seq from search where low = high)
-    select e.*, a.currency, a.normal from account a left join last on true left join lateral (
-        (select {_DEBITS} from posting p where book = $1 and debit = $2 and debit_seq = last.seq)
+    select e.*, a.currency, a.normal
+    from (select $2::bigint as k) asked {BY_ID} left join last on true left join lateral (
+        (select {_DEBITS} from posting p where book = $1 and debit = $2 and debit_seq >= last.seq
+            and debit_seq <= last.seq order by debit_seq limit 1)
         union all
-        (select {_CREDITS} from posting p where book = $1 and credit = $2 and credit_seq = last.seq)) e on true
-    where a.book = $1 and a.id = $2"""  # noqa: S608 (our own columns)
+        (select {_CREDITS} from posting p where book = $1 and credit = $2 and credit_seq >= last.seq
+            and credit_seq <= last.seq order by credit_seq limit 1)) e on true"""  # noqa: S608 (our own columns)
 _HOLDS: Final = """
     select id, pos, debit, credit, amount, expires_at from (
         (select * from open_hold where book = $1 and debit = $2 and pos > $3 order by pos limit $4)

@@ -62,21 +62,30 @@ _LOCK_HEAD: Final = "select pos, token, epoch, at, day, next_expiry from book_he
 _ROW: Final = """p.pos, p.id, p.at, p.day, p.debit, p.credit, p.amount, p.code, p.kind, p.flags, p.leg, p.timeout_s,
     p.reference, p.order_no"""
 
+# A plan may be made while the tables are empty and is then kept. Every index leads with `book`, so to an empty table
+# they all look alike; `x >= k and x <= k order by x` is an equality that only the index on x answers without a sort.
+_BY_ID: Final = f"""cross join lateral (
+    select {_ROW} from posting p where p.book = $1 and p.id >= k and p.id <= k order by p.id limit 1) f"""  # noqa: S608 (our own columns)
+
 _FIND: Final = f"""
-    select {_ROW} from unnest($2::uuid[]) k join posting p on p.book = $1 and p.id = k
+    select f.* from unnest($2::uuid[]) k {_BY_ID}
     union all
     select null, r.id, null, null, null, null, null, null, null, null, null, null, null, null
     from unnest($2::uuid[]) k join refused_posting r on r.book = $1 and r.id = k"""  # noqa: S608 (our own columns)
 
 _REFERRED: Final = """
     select k as id,
-        (select p.kind from posting p where p.book = $1 and p.reference = k and p.kind in (2, 3, 4)) as ended,
-        (select sum(p.amount)::bigint from posting p where p.book = $1 and p.reference = k and p.kind = 5) as reversed
+        (select p.kind from posting p where p.book = $1 and p.reference >= k and p.reference <= k
+            and p.kind in (2, 3, 4) order by p.reference limit 1) as ended,
+        (select sum(r.amount)::bigint from (select p.amount from posting p where p.book = $1 and p.reference >= k
+            and p.reference <= k and p.kind = 5 order by p.reference offset 0) r) as reversed
     from unnest($2::uuid[]) k"""
 
 _ACCOUNTS: Final = """
     select a.id, a.currency, a.limits, a.status, d.*, c.*
-    from unnest($2::bigint[]) k join account a on a.book = $1 and a.id = k
+    from unnest($2::bigint[]) k
+    cross join lateral (
+        select id, currency, limits, status from account where book = $1 and id >= k and id <= k order by id limit 1) a
     left join lateral (
         select debit_seq, debit_debits, debit_credits, debit_debits_held, debit_credits_held, flags as debit_flags
         from posting where book = $1 and debit = k order by debit_seq desc limit 1) d on true
@@ -91,20 +100,17 @@ _AFTER: Final = """
     from posting where book = $1 and pos > $2 and pos <= $3 order by pos"""
 
 _DUE: Final = f"""
-    select distinct {_ROW}, h.expires_at from unnest($2::bigint[]) k
-    cross join lateral (
+    select f.* from (select distinct h.id as k, h.expires_at from unnest($2::bigint[]) k cross join lateral (
         (select id, expires_at from open_hold where book = $1 and debit = k and expires_at <= $3
             order by expires_at limit {_DUE_PER_ACCOUNT})
         union all
         (select id, expires_at from open_hold where book = $1 and credit = k and expires_at <= $3
-            order by expires_at limit {_DUE_PER_ACCOUNT})) h
-    join posting p on p.book = $1 and p.id = h.id
-    order by h.expires_at, p.pos"""  # noqa: S608 (our own columns)
+            order by expires_at limit {_DUE_PER_ACCOUNT})) h) due {_BY_ID}
+    order by due.expires_at, f.pos"""  # noqa: S608 (our own columns)
 
 _DUE_IN_BOOK: Final = f"""
-    select {_ROW} from (select id, expires_at from open_hold where book = $1 and expires_at <= $2
-        order by expires_at limit $3) h
-    join posting p on p.book = $1 and p.id = h.id order by h.expires_at, p.pos"""  # noqa: S608 (our own columns)
+    select f.* from (select id as k, expires_at from open_hold where book = $1 and expires_at <= $2
+        order by expires_at limit $3) due {_BY_ID} order by due.expires_at, f.pos"""  # noqa: S608 (our own columns)
 
 _MOVE: Final = """
     with moved as (
@@ -119,37 +125,34 @@ _MOVE: Final = """
 _INSERT_PLAIN: Final = f"""{_MOVE}
     insert into posting (book, pos, id, at, debit, credit, amount, debit_seq, debit_debits, debit_credits, credit_seq,
         credit_debits, credit_credits, day, checksum, code, kind)
-    select $1, r.pos, r.id, $5, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc, r.cseq, r.cd, r.cc, $7::date,
-        hash_record(row($1::bigint, r.pos, r.id, $5::timestamptz, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc,
-            r.cseq, r.cd, r.cc, $7::date, r.code, 0::smallint, null::smallint, null::smallint, null::int, null::bigint,
-            null::bigint, null::bigint, null::bigint, null::uuid, null::text)), r.code, 0
-    from moved, unnest($8::bigint[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[],
-        $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[])
-        r(pos, id, debit, credit, amount, code, dseq, dd, dc, cseq, cd, cc)
-    where moved.token = $4::bigint"""  # noqa: S608 (our own columns)
+    select $1, pos, id, $5, debit, credit, amount, debit_seq, debit_debits, debit_credits, credit_seq,
+        credit_debits, credit_credits, $7::date,
+        hash_record(row($1::bigint, pos, id, $5::timestamptz, debit, credit, amount, debit_seq, debit_debits,
+            debit_credits, credit_seq, credit_debits, credit_credits, $7::date, code, 0::smallint, null::smallint,
+            null::smallint, null::int, null::bigint, null::bigint, null::bigint, null::bigint, null::uuid, null::text)),
+        code, 0
+    from moved, unnest($8::plain_posting[]) where moved.token = $4::bigint"""  # noqa: S608 (our own columns)
 
 _INSERT_FULL: Final = f"""{_MOVE}
     insert into posting (book, pos, id, at, debit, credit, amount, debit_seq, debit_debits, debit_credits, credit_seq,
         credit_debits, credit_credits, day, checksum, code, kind, flags, leg, timeout_s, debit_debits_held,
         debit_credits_held, credit_debits_held, credit_credits_held, reference, order_no)
-    select $1, r.pos, r.id, $5, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc, r.cseq, r.cd, r.cc, $7::date,
-        hash_record(row($1::bigint, r.pos, r.id, $5::timestamptz, r.debit, r.credit, r.amount, r.dseq, r.dd, r.dc,
-            r.cseq, r.cd, r.cc, $7::date, r.code, r.kind, r.flags, r.leg, r.timeout_s, r.ddh, r.dch, r.cdh, r.cch, r.reference,
-            r.order_no)),
-        r.code, r.kind, r.flags, r.leg, r.timeout_s, r.ddh, r.dch, r.cdh, r.cch, r.reference, r.order_no
-    from moved, unnest($8::bigint[], $9::uuid[], $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[],
-        $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[], $20::smallint[],
-        $21::smallint[], $22::smallint[], $23::int[], $24::bigint[], $25::bigint[], $26::bigint[], $27::bigint[],
-        $28::uuid[], $29::text[])
-        r(pos, id, debit, credit, amount, code, dseq, dd, dc, cseq, cd, cc, kind, flags, leg, timeout_s, ddh, dch, cdh,
-          cch, reference, order_no)
-    where moved.token = $4::bigint"""  # noqa: S608 (our own columns)
+    select $1, pos, id, $5, debit, credit, amount, debit_seq, debit_debits, debit_credits, credit_seq,
+        credit_debits, credit_credits, $7::date,
+        hash_record(row($1::bigint, pos, id, $5::timestamptz, debit, credit, amount, debit_seq, debit_debits,
+            debit_credits, credit_seq, credit_debits, credit_credits, $7::date, code, kind, flags, leg, timeout_s,
+            debit_debits_held, debit_credits_held, credit_debits_held, credit_credits_held, reference, order_no)),
+        code, kind, flags, leg, timeout_s, debit_debits_held, debit_credits_held, credit_debits_held,
+        credit_credits_held, reference, order_no
+    from moved, unnest($8::full_posting[]) where moved.token = $4::bigint"""  # noqa: S608 (our own columns)
 
 _OPEN_HOLDS: Final = """
     insert into open_hold (book, id, pos, debit, credit, amount, expires_at)
     select $1::bigint, * from unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
         $7::timestamptz[])"""
-_END_HOLDS: Final = "delete from open_hold where book = $1 and id = any($2::uuid[])"
+_END_HOLDS: Final = """
+    delete from open_hold where ctid = any(array(select h.ctid from unnest($2::uuid[]) k cross join lateral (
+        select ctid from open_hold where book = $1 and id >= k and id <= k order by id limit 1) h))"""
 _BURN: Final = """
     insert into refused_posting (book, id, outcome, at) select $1::bigint, k, o, $4::timestamptz
     from unnest($2::uuid[], $3::text[]) r(k, o)"""
@@ -218,10 +221,9 @@ async def newer(
 
 async def write(tx: Tx, book: BookId, decision: Decision, *, expected: Head, head: Head) -> bool:
     """Write what was decided at `expected` and move the head. False: the head was elsewhere, nothing written."""
-    sql, columns = (_INSERT_PLAIN, ()) if decision.plain else (_INSERT_FULL, _optional_columns(decision))
+    sql, rows = (_INSERT_PLAIN, _plain_rows(decision)) if decision.plain else (_INSERT_FULL, _full_rows(decision))
     done = await tx.execute(
-        sql, book, expected.token, head.pos, head.token, head.at, head.next_expiry, head.day,
-        *_basic_columns(decision), *columns,
+        sql, book, expected.token, head.pos, head.token, head.at, head.next_expiry, head.day, rows
     )  # fmt: skip
     if done != f"INSERT 0 {len(decision.rows)}":
         return False
@@ -271,30 +273,31 @@ def _state(account: Account, record: Record, side: str, closed: int) -> State:
     )  # fmt: skip
 
 
-def _basic_columns(decision: Decision) -> tuple[list[object], ...]:
-    rows, debits, credits = decision.rows, decision.debits, decision.credits
-    postings = [row.posting for row in rows]
-    return (
-        [row.pos for row in rows], [posting.id for posting in postings],
-        [posting.debit for posting in postings], [posting.credit for posting in postings],
-        [row.amount for row in rows], [posting.code for posting in postings],
-        [state.seq for state in debits], [state.debits_posted for state in debits],
-        [state.credits_posted for state in debits], [state.seq for state in credits],
-        [state.debits_posted for state in credits], [state.credits_posted for state in credits],
-    )  # fmt: skip
+def _plain_rows(decision: Decision) -> list[tuple[object, ...]]:
+    rows = decision.rows
+    return [
+        (
+            row.pos, posting.id, posting.debit, posting.credit, row.amount, debit.seq, debit.debits_posted,
+            debit.credits_posted, credit.seq, credit.debits_posted, credit.credits_posted, posting.code,
+        )
+        for row, posting, debit, credit in zip(
+            rows, [row.posting for row in rows], decision.debits, decision.credits, strict=True
+        )
+    ]  # fmt: skip
 
 
-def _optional_columns(decision: Decision) -> tuple[list[object], ...]:
-    rows, debits, credits = decision.rows, decision.debits, decision.credits
-    postings = [row.posting for row in rows]
-    return (
-        [_NUMBER[posting.flags & KIND_FLAGS] for posting in postings],
-        [_stored_flags(*changed) or None for changed in zip(postings, debits, credits, strict=True)],
-        [row.leg or None for row in rows], [posting.timeout_s or None for posting in postings],
-        [state.debits_held or None for state in debits], [state.credits_held or None for state in debits],
-        [state.debits_held or None for state in credits], [state.credits_held or None for state in credits],
-        [posting.reference for posting in postings], [posting.order_no for posting in postings],
-    )  # fmt: skip
+def _full_rows(decision: Decision) -> list[tuple[object, ...]]:
+    return [
+        (
+            *basic, _NUMBER[posting.flags & KIND_FLAGS], _stored_flags(posting, debit, credit) or None,
+            row.leg or None, posting.timeout_s or None, debit.debits_held or None, debit.credits_held or None,
+            credit.debits_held or None, credit.credits_held or None, posting.reference, posting.order_no,
+        )
+        for basic, row, posting, debit, credit in zip(
+            _plain_rows(decision), decision.rows, [row.posting for row in decision.rows], decision.debits,
+            decision.credits, strict=True,
+        )
+    ]  # fmt: skip
 
 
 def _stored_flags(posting: Posting, debit: State, credit: State) -> int:

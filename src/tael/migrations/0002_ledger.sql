@@ -77,6 +77,18 @@ create table posting (
     check ((kind in (0, 1)) = (reference is null))
 ) with (autovacuum_freeze_max_age = 1000000000, autovacuum_vacuum_insert_scale_factor = 0.2);
 
+-- Rows on their way in. An array of rows is read in half the time that as many arrays as columns take.
+create type plain_posting as (
+    pos bigint, id uuid, debit bigint, credit bigint, amount bigint, debit_seq bigint, debit_debits bigint,
+    debit_credits bigint, credit_seq bigint, credit_debits bigint, credit_credits bigint, code smallint
+);
+create type full_posting as (
+    pos bigint, id uuid, debit bigint, credit bigint, amount bigint, debit_seq bigint, debit_debits bigint,
+    debit_credits bigint, credit_seq bigint, credit_debits bigint, credit_credits bigint, code smallint,
+    kind smallint, flags smallint, leg smallint, timeout_s int, debit_debits_held bigint, debit_credits_held bigint,
+    credit_debits_held bigint, credit_credits_held bigint, reference uuid, order_no text
+);
+
 -- A hold ends once: the second settlement, release or expiry finds the place taken.
 create unique index posting_ends_hold on posting (book, reference) where kind in (2, 3, 4);
 create index posting_reverses on posting (book, reference) where kind = 5;
