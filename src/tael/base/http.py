@@ -9,14 +9,15 @@ import math
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import NoReturn, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from tael.base.errors import JsonValue, TaelError, code, message
 from tael.base.money import InvalidAmount, InvalidCurrency
@@ -110,6 +111,24 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+def _text(given: object) -> object:
+    # Left alone, a number would be taken for seconds since 1970.
+    if not isinstance(given, str) or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T", given):
+        raise ValueError("an RFC 3339 date and time with an offset is expected")
+    return given
+
+
+def _in_utc(given: datetime) -> datetime:
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such instant") from None
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_in_utc)]
+"""An instant that a caller gives as text with an offset; it is in UTC then."""
+
+
 class StrictRoute(APIRoute):
     """A route whose JSON body is read by `strict_json`. Use as `APIRouter(route_class=StrictRoute)`."""
 
@@ -155,18 +174,6 @@ def refuse_unknown_parameters(request: Request) -> None:
             raise (BadCursor if name in _CURSORS else InvalidField)(param=name)
 
 
-def instant(given: datetime | None, *, param: str) -> datetime | None:
-    """An instant that a caller gave, in UTC. Raises `InvalidField` without a time zone or beyond the years we count."""
-    if given is None:
-        return None
-    if given.tzinfo is None:
-        raise InvalidField("an instant needs a time zone", param=param)
-    try:
-        return given.astimezone(UTC)
-    except OverflowError:
-        raise InvalidField("there is no such instant", param=param) from None
-
-
 def problem_response(error: TaelError, *, language: str, request_id: str) -> Response:
     """The RFC 9457 document of a refusal, in `en` or `zh`."""
     kind = type(error)
@@ -208,7 +215,7 @@ def install_problems(app: FastAPI) -> None:
             return _respond(request, error.__cause__)
         if error.status_code == 405:
             response = _respond(request, MethodNotAllowed())
-            response.headers.update({"Allow": (error.headers or {}).get("Allow", "")})
+            response.headers["Allow"] = ", ".join(sorted(_methods_at(app, request)))
             return response
         return _respond(request, NotFound() if error.status_code == 404 else InvalidJson())
 
@@ -217,6 +224,7 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, no_route)
     # A redirect to the address without a slash would name whatever host the request claims to be for.
     app.router.redirect_slashes = False
+    _describe_problems(app)
 
 
 def language_of(accept: str) -> str:
@@ -229,6 +237,58 @@ def _respond(request: Request, error: TaelError) -> Response:
     return problem_response(
         error, language=language_of(request.headers.get("accept-language", "")), request_id=request_id
     )
+
+
+def _methods_at(app: FastAPI, request: Request) -> set[str]:
+    """Every method of the address. A literal path goes before one whose parameter happens to match it."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    named = min((route.path for route in matching), key=lambda path: path.count("{"), default="")
+    return {method for route in matching if route.path == named for method in route.methods or ()}
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Let the OpenAPI document say what really comes back: problem documents, and that a key is needed."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        document = generate()
+        components = document.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        schemas["Problem"] = _PROBLEM
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        refusal = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        for operation in (operation for path in document["paths"].values() for operation in path.values()):
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {
+                "description": "A refusal", "content": {"application/problem+json": refusal}
+            }  # fmt: skip
+            operation["security"] = [{"key": []}]
+        return document
+
+    app.openapi = openapi
+
+
+_PROBLEM: dict[str, JsonValue] = {
+    "type": "object",
+    "description": "Why a request was refused (RFC 9457). `code` is stable; the catalogue of errors lists every one.",
+    "required": ["type", "title", "status", "code", "retryable", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string", "description": "In English, or in Chinese for `Accept-Language: zh`"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "retryable": {"type": "boolean", "description": "Whether the same request may succeed later"},
+        "request_id": {"type": "string"},
+        "detail": {"type": "string"},
+        "param": {"type": "string", "description": "The field that is wrong"},
+        "hint": {"type": "string"},
+    },
+}
 
 
 def _first_problem(errors: Sequence[dict[str, object]]) -> TaelError:

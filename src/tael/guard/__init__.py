@@ -5,6 +5,7 @@ Knows books and callers; knows nothing about orders or money.
 
 from tael.guard.caller import Caller, KeyRing, declared_scope, requires
 from tael.guard.idempotency import (
+    IDEMPOTENCY_HEADER,
     Claim,
     Fresh,
     IdempotencyInFlight,
@@ -23,6 +24,7 @@ from tael.guard.idempotency import (
 )
 
 __all__ = [
+    "IDEMPOTENCY_HEADER",
     "Caller",
     "Claim",
     "Fresh",

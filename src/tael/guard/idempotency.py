@@ -24,6 +24,12 @@ from tael.base.errors import TaelError
 STORED_DAYS = 30
 LOCK_S = 20
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+IDEMPOTENCY_HEADER: dict[str, object] = {
+    "name": "Idempotency-Key", "in": "header", "required": True,
+    "description": "One value per request that is meant once; repeat it to repeat the request safely.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}  # fmt: skip
+"""The header in the OpenAPI document of an endpoint that takes it."""
 
 
 class IdempotencyKeyRequired(TaelError):

@@ -1,6 +1,5 @@
 """HTTP of recharges and suspense: decode, guard, one call, encode."""
 
-from datetime import datetime
 from typing import Annotated
 
 import segno
@@ -9,10 +8,10 @@ from pydantic import Field
 
 from tael.base.errors import TaelError
 from tael.base.gate import AmbiguousRequest
-from tael.base.http import BadCursor, Body, InvalidField, StrictRoute, instant
+from tael.base.http import BadCursor, Body, Instant, InvalidField, StrictRoute
 from tael.base.money import MAX_MINOR, Money
 from tael.channels.contract import Method
-from tael.guard import Caller, claim_for, idempotency_key, requires
+from tael.guard import IDEMPOTENCY_HEADER, Caller, claim_for, idempotency_key, requires
 from tael.orders import Filter, OrderNotPayable, OrderState, attempts_of
 from tael.orders import page as page_of_orders
 from tael.payments import suspense
@@ -71,8 +70,9 @@ def router(platform: Platform, recharges: Recharges, recovery: Recovery) -> APIR
 
 def _writing_routes(routes: APIRouter, platform: Platform, recharges: Recharges, recovery: Recovery) -> None:
     @routes.post(
-        "/v1/recharges", status_code=201, response_model=RechargeView, tags=["recharges"], responses=_PERHAPS_UNKNOWN
-    )
+        "/v1/recharges", status_code=201, response_model=RechargeView, tags=["recharges"], responses=_PERHAPS_UNKNOWN,
+        openapi_extra={"parameters": [IDEMPOTENCY_HEADER]},
+    )  # fmt: skip
     async def start_recharge(request: Request, body: NewRecharge, caller: Writer) -> Response:
         """Start a recharge. Needs an Idempotency-Key. 202 while it is unknown whether the channel has the order."""
         _check_metadata(body.metadata)
@@ -119,14 +119,13 @@ def _reading_routes(routes: APIRouter, platform: Platform) -> None:
         caller: Reader, limit: Limit = 20, starting_after: Cursor = None, ending_before: Cursor = None,
         account_id: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")] = None,
         state: OrderState | None = None,
-        created_from: Annotated[datetime | None, Query(alias="created[gte]")] = None,
-        created_before: Annotated[datetime | None, Query(alias="created[lt]")] = None,
+        created_from: Annotated[Instant | None, Query(alias="created[gte]")] = None,
+        created_before: Annotated[Instant | None, Query(alias="created[lt]")] = None,
     ) -> RechargeList:  # fmt: skip
         """Recharges, newest first, by cursor."""
         only = Filter(
             account=None if account_id is None else _id(account_id), states=() if state is None else (state,),
-            created_from=instant(created_from, param="created[gte]"),
-            created_before=instant(created_before, param="created[lt]"),
+            created_from=created_from, created_before=created_before,
         )  # fmt: skip
         if starting_after is not None and ending_before is not None:
             raise AmbiguousRequest("one cursor at a time")
