@@ -10,13 +10,13 @@ import asyncio
 import gc
 import os
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
@@ -39,7 +39,7 @@ from tael.callbacks import routes as callback_routes
 from tael.channels import registry
 from tael.channels.accounts import MerchantAccounts
 from tael.channels.transport import Transport as ChannelTransport
-from tael.console import status
+from tael.console import docs, status
 from tael.guard import KeyRing, declared_scope, forget_old
 from tael.ledger import Ledger
 from tael.ledger import routes as ledger_routes
@@ -198,7 +198,10 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
     recharges, notices = Recharges(platform, handover), Notices(platform, settlement)
     recovery = Recovery(platform, settlement, handover)
     ring = KeyRing(db, pepper=key, mode=settings.mode, now=clock.now)
-    app = FastAPI(title="Tael", version=__version__, redoc_url=None)
+    app = FastAPI(
+        title="Tael", version=__version__, docs_url=None, redoc_url=None,
+        openapi_url="/openapi.json" if settings.mode == "test" else None,
+    )  # fmt: skip
     system = System(
         settings, db, clock, ids, platform, ring, hooks, settlement, handover, recharges, notices, recovery,
         Relay(db, {topic: [hooks.fan_out] for topic in TOPICS}, clock.now), Courier(hooks),
@@ -207,18 +210,20 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
     await system.refresh_accounts()
     app.state.key_ring = ring
     install_problems(app)
-    app.include_router(ledger_routes.router(db, clock.now))
-    app.include_router(payment_routes.router(platform, recharges, recovery))
-    app.include_router(callback_routes.router(hooks))
-    app.include_router(status.router(status.Page(db, key, settings.mode, clock.now)))
-    app.include_router(
+    routers = [
+        ledger_routes.router(db, clock.now),
+        payment_routes.router(platform, recharges, recovery),
+        callback_routes.router(hooks),
+        status.router(status.Page(db, key, settings.mode, clock.now)),
         health.router(
-            ready=lambda: _ready(system),
-            observe=lambda: observe_outbox(db, now=clock.now()),
+            ready=lambda: _ready(system), observe=lambda: observe_outbox(db, now=clock.now()),
             metrics_token=settings.metrics_token.get_secret_value() if settings.mode == "live" else None,
-        )
-    )
-    _refuse_unguarded(app)
+        ),
+        *([docs.router()] if settings.mode == "test" else []),
+    ]  # fmt: skip
+    scopes_of(routers)
+    for router in routers:
+        app.include_router(router)
     return system
 
 
@@ -234,17 +239,16 @@ async def _ready(system: System) -> dict[str, str]:
     return reasons
 
 
-def _refuse_unguarded(app: FastAPI) -> None:
-    for route in app.routes:
-        if (
-            not isinstance(route, APIRoute)
-            or not route.path.startswith("/v1/")
-            or route.path.startswith("/v1/notices/")
-        ):
-            continue
-        scopes = [declared_scope(dependency.call) for dependency in route.dependant.dependencies]
-        if not any(scopes):
-            raise UnguardedRoute(route.path)
+def scopes_of(routers: Sequence[APIRouter]) -> dict[tuple[str, str], str]:
+    """The permission of every operation below /v1 by method and path. Raises `UnguardedRoute` when one has none."""
+    found: dict[tuple[str, str], str] = {}
+    for route in (route for router in routers for route in router.routes):
+        if isinstance(route, APIRoute) and route.path.startswith("/v1/"):
+            scopes = [scope for one in route.dependant.dependencies if (scope := declared_scope(one.call))]
+            if not scopes:
+                raise UnguardedRoute(route.path)
+            found |= {(method, route.path): scopes[0] for method in route.methods or ()}
+    return found
 
 
 def _kept_key(path: Path) -> bytes:

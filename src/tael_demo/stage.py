@@ -7,6 +7,7 @@ Tael runs as a process of its own, so that it can be killed in the middle of a p
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -98,6 +99,17 @@ class Stage:
     db: Database
     console_url: str
     postgres: str
+
+
+@contextlib.asynccontextmanager
+async def alone(home: Path) -> AsyncGenerator[None]:
+    """Hold `home` for one demo at a time. Raises RuntimeError when another one runs there."""
+    with (home / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(f"a demo is running in {home} already; end it, or give another --home") from None
+        yield
 
 
 @contextlib.asynccontextmanager

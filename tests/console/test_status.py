@@ -83,7 +83,8 @@ HEALTH = [
     ("/healthz", 200, "ok"),
     ("/readyz", 200, "ok"),
     ("/metrics", 200, "tael_channel_call_seconds"),
-    ("/docs", 200, "swagger"),
+    ("/docs", 200, "swagger-ui-bundle.js"),
+    ("/docs/swagger-ui-bundle.js", 200, "SwaggerUIBundle"),
     ("/openapi.json", 200, "/v1/recharges"),
 ]
 

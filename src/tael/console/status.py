@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,8 @@ _WORDS = {
     "failed": ("failed", "失败"), "closed": ("closed", "已关闭"), "refunding": ("refunding", "退款中"),
     "refunded": ("refunded", "已退款"), "invalid": ("invalid", "无效"), "unknown": ("unknown", "结果未知"),
     "late_payment": ("late payment", "关单后到账"), "paid_twice": ("paid twice", "重复支付"),
+    "channel.receivable": ("Channel receivable", "应收渠道款"), "customer.balance": ("Customer balances", "客户余额"),
+    "suspense.receipts": ("Suspense receipts", "暂收款"),
     "amount_mismatch": ("amount differs", "金额不符"), "account_closed": ("account closed", "账户已关闭"),
 }  # fmt: skip
 
@@ -57,8 +59,8 @@ def router(page: Page) -> APIRouter:
         language = _language(request, lang)
         shown = await figures(page.db, today=accounting_day(page.now()))
         html = template.render(
-            figures=shown, zh=language == "zh", mode=page.mode, word=partial(word_of, language=language), money=format_minor,
-            at=_at, now=page.now(),
+            figures=shown, zh=language == "zh", mode=page.mode, word=partial(word_of, language=language),
+            money=format_minor, at=_at, now=page.now(),
         )  # fmt: skip
         return Response(
             html, media_type="text/html", headers={"Content-Security-Policy": _CSP, "Cache-Control": "no-store"}
@@ -91,4 +93,4 @@ def _at(instant: datetime) -> str:
 
 def word_of(name: str, language: str) -> str:
     """A state or reason in the words of the trade, in `en` or `zh`."""
-    return _WORDS[name][language == "zh"]
+    return _WORDS.get(name, (name, name))[language == "zh"]
