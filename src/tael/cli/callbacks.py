@@ -17,8 +17,8 @@ from tael.base.errors import JsonValue
 from tael.callbacks import deliveries as sent
 from tael.callbacks import endpoints as registered
 from tael.callbacks import replay as again
+from tael.callbacks.deliveries import Delivery
 from tael.callbacks.shapes import delivery_out, endpoint_out
-from tael.callbacks.store import Delivery
 
 app = App(name="callbacks", help="Callbacks to businesses: endpoints, deliveries, dead letters, replay.")
 

@@ -1,0 +1,105 @@
+"""The command line as an operator uses it, as real processes on a database of their own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def environment(dsn: str, tmp_path: Path) -> dict[str, str]:
+    return os.environ | {"TAEL_DATABASE_URL": dsn, "TAEL_HOME": str(tmp_path / "home"), "TAEL_PORT": "0"}
+
+
+def tael(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from tael.cli import main; main()", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+@pytest.fixture
+def up(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-c", "from tael.cli import main; main()", "up", "--workers", "2"]
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().rsplit(" ", 1)[1].strip()
+    yield process, url
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_key_from_the_command_line_opens_the_api(
+    up: tuple[subprocess.Popen[str], str], environment: dict[str, str]
+) -> None:
+    _, url = up
+    with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5)) as http:
+        while http.get("/readyz").status_code != 200:
+            continue
+        made = tael("key", "create", "--company", "ACME", environment=environment)
+        key = made.stdout.strip()
+        assert re.fullmatch(r"tael_test_sk_[0-9a-z]{8}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}", key), made.stderr
+        answer = http.get("/v1/recharges", headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, answer.json()["data"]) == (200, [])
+        (shown,) = json.loads(tael("key", "list", "--json", environment=environment).stdout)
+        assert shown["last4"] == key[-4:]
+        assert key[20:60] not in str(shown)
+        assert tael("key", "revoke", shown["id"], environment=environment).returncode == 0
+        assert tael("key", "revoke", "nobody00", environment=environment).returncode == 1
+
+
+def test_sigterm_ends_every_process(up: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = up
+    with httpx2.Client(base_url=url, trust_env=False) as http:
+        assert http.get("/healthz").status_code == 200
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 2
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_dead_worker_is_replaced(up: tuple[subprocess.Popen[str], str]) -> None:
+    process, url = up
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5)) as http:
+        while http.get("/healthz").status_code != 200:
+            continue
+    before = children.read_text().split()
+    os.kill(int(before[0]), signal.SIGKILL)
+    while len(after := children.read_text().split()) < 2 or before[0] in after:
+        continue
+    assert before[1] in after
+
+
+def test_the_doctor_says_what_is_wrong_and_migrate_mends_it(environment: dict[str, str], dsn: str) -> None:
+    checks = json.loads(tael("doctor", "--json", environment=environment).stdout)
+    assert {check["name"]: check["state"] for check in checks}["schema"] == "ok"
+    assert tael("migrate", environment=environment).stdout.strip() == "nothing to do"
+    unsafe = environment | {"TAEL_MODE": "live"}
+    wrong = tael("doctor", "--json", environment=unsafe)
+    assert wrong.returncode == 1
+    detail = {check["name"]: check["detail"] for check in json.loads(wrong.stdout)}["settings"]
+    assert all(name in detail for name in ("TAEL_MASTER_KEY", "TAEL_PUBLIC_URL", "TAEL_ALLOW_LOOPBACK"))
+    refused = tael("up", environment=unsafe)
+    assert refused.returncode == 1
+    assert "unsafe_settings" in refused.stderr
+
+
+def test_the_console_link_and_the_documents(environment: dict[str, str]) -> None:
+    link = json.loads(tael("console", "--json", environment=environment).stdout)["url"]
+    assert re.search(r"/console\?key=\d+\.[0-9a-f]{64}$", link)
+    assert tael("errors", environment=environment).stdout == (ROOT / "docs" / "errors.md").read_text("utf-8")
+    document = tael("openapi", environment=environment).stdout
+    assert document == (ROOT / "docs" / "openapi.json").read_text("utf-8")
