@@ -56,7 +56,7 @@ def compare(asked: Posting, row: Row, *, currency: str, hold_amount: int | None)
         return Outcome.EXISTS_WITH_DIFFERENT_CREDIT_ACCOUNT
     if not _same_amount(asked, row, hold_amount):
         return Outcome.EXISTS_WITH_DIFFERENT_AMOUNT
-    if asked.order_no != done.order_no and not (resolving and asked.order_no is None):
+    if (asked.order_no or None) != (done.order_no or None) and not (resolving and not asked.order_no):
         return Outcome.EXISTS_WITH_DIFFERENT_ORDER_NO
     if asked.currency != currency and not (resolving and not asked.currency):
         return Outcome.EXISTS_WITH_DIFFERENT_CURRENCY

@@ -18,7 +18,7 @@ from tael.base.errors import TaelError
 from tael.ledger import store
 from tael.ledger.cache import CATCH_UP, Shelf, Tip, next_head
 from tael.ledger.machine import Decision, View, decide
-from tael.ledger.records import LINKED, AccountId, BookId, Posting, Result, Row, State
+from tael.ledger.records import LAST_ACCOUNT, LINKED, NO_ACCOUNT, AccountId, BookId, Posting, Result, Row, State
 from tael.ledger.store import Head
 
 
@@ -195,7 +195,8 @@ async def _states(
     tx: Tx, book: BookId, shelf: Shelf, overlays: Sequence[dict[AccountId, State]], wanted: set[AccountId]
 ) -> dict[AccountId, State]:
     states = shelf.states(wanted, overlays)
-    if missing := wanted - states.keys():
+    missing = [account for account in wanted - states.keys() if NO_ACCOUNT < account < LAST_ACCOUNT]
+    if missing:
         states |= await store.accounts(tx, book, missing)
     return states
 

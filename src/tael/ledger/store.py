@@ -291,7 +291,7 @@ def _full_rows(decision: Decision) -> list[tuple[object, ...]]:
         (
             *basic, _NUMBER[posting.flags & KIND_FLAGS], _stored_flags(posting, debit, credit) or None,
             row.leg or None, posting.timeout_s or None, debit.debits_held or None, debit.credits_held or None,
-            credit.debits_held or None, credit.credits_held or None, posting.reference, posting.order_no,
+            credit.debits_held or None, credit.credits_held or None, posting.reference, posting.order_no or None,
         )
         for basic, row, posting, debit, credit in zip(
             _plain_rows(decision), decision.rows, [row.posting for row in decision.rows], decision.debits,
