@@ -250,6 +250,7 @@ async def test_take_a_recharge(dsn: str, tmp_path: Path, free_port: int) -> None
             await shop.sim.drain()
             assert (await reader.types(steps["paid"])).split() == ["paid", "10000", "channel.receivable"]
             await shop.deliver()
+            assert await shop.count("callback_delivery", "status = 'delivered'") == 1, "the receiver refused it"
             order_no = (await reader.types("echo $ORDER")).strip()
             assert (await told.readline()).decode().split() == ["recharge.paid", order_no, "10000"]
             assert (await reader.types(steps["events"])).strip() == "recharge.paid"
