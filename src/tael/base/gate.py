@@ -1,5 +1,9 @@
 """The gate in front of every route: a request id, bounded headers and bodies, a time limit for sending them.
 
+    bytes -> PatientProtocol   a request's head must be complete soon and small; else the connection ends
+          -> Gate              unambiguous, JSON, a body of bounded size in bounded time; else a problem document
+          -> the application
+
 Pure ASGI, so that it costs microseconds. What it refuses never reaches a route.
 """
 
@@ -14,6 +18,7 @@ from urllib.parse import parse_qsl
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tael.base.errors import TaelError
 from tael.base.http import InternalError, language_of, problem_response
@@ -105,6 +110,63 @@ class Gate:
         language = language_of(_header(scope, b"accept-language").decode("latin-1"))
         response = problem_response(refusal, language=language, request_id=str(scope["request_id"]))
         await response(scope, receive, send)
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP with an end to its patience: `uvicorn.Config(http=PatientProtocol)`.
+
+    A request's line and headers must arrive within `head_timeout_s` seconds of the connection, or of their first
+    byte, and be smaller than `head_limit`; nobody else bounds what is not yet a request. The gate answers what is
+    too large but still fits here.
+    """
+
+    head_timeout_s: float = 10
+    head_limit: int = 4 * MAX_HEADERS
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """A connection: the clock runs before the first byte."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._head_complete()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes: counted for as long as they belong to a head."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > self.head_limit:
+            self._give_up(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is complete; the gate watches over the body."""
+        self._head_complete()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up, b"408 Request Timeout")
+
+    def _head_complete(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self, status: bytes) -> None:
+        self._head_complete()
+        self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
 
 
 class _Bounded:

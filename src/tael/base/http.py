@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import compile_path
 
 from tael.base.errors import JsonValue, TaelError, code, message
 from tael.base.money import InvalidAmount, InvalidCurrency
@@ -215,7 +215,8 @@ def install_problems(app: FastAPI) -> None:
             return _respond(request, error.__cause__)
         if error.status_code == 405:
             response = _respond(request, MethodNotAllowed())
-            response.headers["Allow"] = ", ".join(sorted(_methods_at(app, request)))
+            known = _methods_at(app, request.scope["path"])
+            response.headers["Allow"] = ", ".join(sorted(known)) or (error.headers or {}).get("Allow", "")
             return response
         return _respond(request, NotFound() if error.status_code == 404 else InvalidJson())
 
@@ -239,12 +240,12 @@ def _respond(request: Request, error: TaelError) -> Response:
     )
 
 
-def _methods_at(app: FastAPI, request: Request) -> set[str]:
-    """Every method of the address. A literal path goes before one whose parameter happens to match it."""
-    routes = [route for route in app.routes if isinstance(route, APIRoute)]
-    matching = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    named = min((route.path for route in matching), key=lambda path: path.count("{"), default="")
-    return {method for route in matching if route.path == named for method in route.methods or ()}
+def _methods_at(app: FastAPI, path: str) -> set[str]:
+    """Every documented method of an address. A literal path goes before one whose parameter happens to match it."""
+    documented: dict[str, dict[str, object]] = app.openapi()["paths"]
+    matching = [known for known in documented if compile_path(known)[0].match(path)]
+    named = min(matching, key=lambda known: known.count("{"), default="")
+    return {method.upper() for method in documented.get(named, {})}
 
 
 def _describe_problems(app: FastAPI) -> None:
