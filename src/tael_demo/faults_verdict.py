@@ -10,7 +10,7 @@ Everything is read from outside: SQL over what was committed, the channel's jour
 import asyncio
 import time
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tael.base.db import Tx
 from tael.ledger.trial_balance import is_balanced, trial_balance
@@ -53,16 +53,15 @@ async def finish(customers: Customers) -> None:
 
 async def examine(customers: Customers) -> Findings:
     """Compare everything with everything; what must have ended has been waited for with `finish`."""
-    findings = Findings()
+    await _again(customers)
+    findings = Findings(unexplained=list(customers.diary.strange))
     channel = await customers.stage.sandbox.orders()
-    findings.unexplained += customers.diary.strange
     async with customers.stage.db.report() as tx:
         await _books(tx, findings)
         await _against_channel(tx, channel, findings)
         await _against_diary(tx, customers, findings)
         await _against_mail(tx, customers, findings)
         findings.unexplained += [f"unfinished: {row['what']}" for row in await tx.fetch(_UNFINISHED)]
-    await _again(customers, findings)
     return findings
 
 
@@ -131,13 +130,10 @@ async def _against_mail(tx: Tx, customers: Customers, findings: Findings) -> Non
             findings.unexplained.append(f"{row['order_no']}: events {told[str(row['order_no'])]} of {row['events']}")
 
 
-async def _again(customers: Customers, findings: Findings) -> None:
-    """The same request once more: the same bytes, and nothing happens."""
+async def _again(customers: Customers) -> None:
+    """Every acknowledged request once more; the diary notes an answer that is not the first one's bytes."""
     for told in list(customers.diary.told.values()):
-        answer = await customers.send("POST", "/v1/recharges", told.plan.body, {"Idempotency-Key": told.plan.key})
-        if answer is None or (answer.status_code, answer.content) != (told.status, told.body):
-            said = "nothing" if answer is None else answer.text
-            findings.unexplained.append(f"{told.plan.key}: repeated, and answered otherwise\n  {said}")
+        await customers.ask(replace(told.plan, repeats=True))
 
 
 _OPEN = """select o.order_no, a.attempt_no from payment_order o join payment_attempt a using (book, order_no)
