@@ -22,8 +22,8 @@ from tael.base.outbox import publish_batch
 from tael.base.settings import Settings
 from tael.channels.accounts import AccountRow
 from tael.guard import keys
-from tael.ledger import balance, open_book
-from tael.ledger.trial_balance import is_balanced, trial_balance
+from tael.ledger import BookId, balance, open_book
+from tael.ledger.verify import verify
 from tael_sandbox import Sandbox
 from tael_sandbox.receiver import Receiver
 
@@ -96,8 +96,8 @@ class Shop:
 
     async def check_books(self) -> None:
         """Every invariant of the ledger holds, and the channel's book agrees with ours."""
-        async with self.db.report() as tx:
-            assert is_balanced(await trial_balance(tx, BOOK))
+        report = await verify(self.db, BookId(BOOK))
+        assert report.ok, report
         booked = await self.count("posting", "code in (101, 102)")
         at_channel = sum(len(order.payments) for order in await self.sim.orders())
         assert booked == at_channel
