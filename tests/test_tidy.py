@@ -78,7 +78,8 @@ def test_statements_are_private_to_their_package(path: Path) -> None:
     package = ".".join(path.parent.relative_to(ROOT / "src").parts)
     outside = [
         other for other in SOURCES
-        if not other.is_relative_to(path.parent) and re.search(rf"{re.escape(package)}(\.| import )store\b", other.read_text("utf-8"))
+        if not other.is_relative_to(path.parent)
+        and re.search(rf"{re.escape(package)}(\.| import )store\b", other.read_text("utf-8"))
     ]  # fmt: skip
     assert not outside
 
