@@ -53,7 +53,7 @@ async def _run(home: Path, *, once: bool, quiet: bool) -> int:
     for which in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(which, over.set)
     try:
-        async with alone(home), stage(home) as set_up:
+        async with alone(home), stage(home.resolve()) as set_up:
             out.print(f"[bold]Tael {__version__}[/] · demo (SANDBOX, no real money)   data {home}")
             out.print(f"  PostgreSQL {set_up.postgres}   API {set_up.server.url}   simulator {set_up.sandbox.base_url}")
             out.print(f"  ready after {time.monotonic() - started:.1f} s", highlight=False)
