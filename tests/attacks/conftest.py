@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
 
 from attacks.arena import Arena, open_arena
+from flows.conftest import Shop, open_shop
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,10 @@ async def _run(dsn: str, sql: str) -> None:
         await connection.execute(sql)
     finally:
         await connection.close()
+
+
+@pytest.fixture
+async def shop(dsn: str, tmp_path: Path) -> AsyncIterator[Shop]:
+    """A shop of a test's own, which may change it. The guard against double submission is off: keys are tried here."""
+    async with open_shop(dsn, tmp_path, submission_guard_s=0) as opened:
+        yield opened

@@ -189,7 +189,8 @@ def problem_response(error: TaelError, *, language: str, request_id: str) -> Res
     document |= {name: value for name, value in optional.items() if value}
     document |= error.extra
     headers = {"Content-Language": "zh-CN" if language == "zh" else "en", "Cache-Control": "no-store"}
-    if error.status in {429, 503} or "retry_after_s" in error.extra:
+    later = error.status in {429, 503} or (error.status == 409 and error.retryable)
+    if later or "retry_after_s" in error.extra:
         headers["Retry-After"] = str(error.extra.get("retry_after_s", 1))
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"

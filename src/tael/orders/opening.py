@@ -1,10 +1,11 @@
 """Open orders, and begin attempts to pay them.
 
-    open_orders   -> Opened             a new order, or the one that this request opened before (`resumed`)
-                  -> DuplicateOrder     the business order number already has an order
-                  -> DuplicateSubmission the same content was submitted a moment ago
-    open_attempts -> Attempt            its intent is committed before the channel hears of it
-                  -> AttemptRefused     another attempt of the order is still open
+    open_orders   -> Opened               a new order, or the one that this request opened before (`resumed`)
+                  -> IdempotencyKeyReused the key opened another order, even longer ago than answers are kept
+                  -> DuplicateOrder       the business order number already has an order
+                  -> DuplicateSubmission  the same content was submitted a moment ago
+    open_attempts -> Attempt              its intent is committed before the channel hears of it
+                  -> AttemptRefused       another attempt of the order is still open
 
 The database decides each of these by a unique key; nothing is read first and trusted afterwards.
 """
@@ -13,11 +14,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import msgspec
 
 from tael.base.db import Tx
 from tael.base.errors import TaelError
+from tael.guard import IdempotencyKeyReused
 from tael.orders import store
 from tael.orders.states import AttemptState, OrderState
 from tael.orders.store import Attempt, NewAttempt, NewOrder, Order
@@ -55,6 +58,9 @@ class OrderNotPayable(TaelError):
     status = 409
 
 
+Refusal: TypeAlias = DuplicateOrder | DuplicateSubmission | IdempotencyKeyReused
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """The order of a request. `resumed`: the same request opened it before, and died or was repeated."""
@@ -63,9 +69,7 @@ class Opened:
     resumed: bool
 
 
-async def open_orders(
-    tx: Tx, orders: Sequence[NewOrder], *, now: datetime, guard_s: int
-) -> list[Opened | DuplicateOrder | DuplicateSubmission]:
+async def open_orders(tx: Tx, orders: Sequence[NewOrder], *, now: datetime, guard_s: int) -> list[Opened | Refusal]:
     """Open a batch of orders; answers one result per order, in order.
 
     An identical submission (same account, amount, kind, description and business order number) within `guard_s`
@@ -75,7 +79,7 @@ async def open_orders(
     refused = [order for order in orders if order.order_no not in inserted]
     earlier = await store.earlier_orders(tx, refused) if refused else []
     holders = await _hold_submissions(tx, [one for one in orders if one.order_no in inserted], now=now, guard_s=guard_s)
-    results: list[Opened | DuplicateOrder | DuplicateSubmission] = []
+    results: list[Opened | Refusal] = []
     for order in orders:
         if order.order_no not in inserted:
             results.append(_earlier(order, earlier))
@@ -110,15 +114,16 @@ async def _hold_submissions(tx: Tx, orders: Sequence[NewOrder], *, now: datetime
     return holders
 
 
-def _digest(order: NewOrder) -> bytes:
+def _digest(order: NewOrder | Order) -> bytes:
     content = (order.kind, order.account, order.amount, order.currency, order.description, order.business_order_no)
     return hashlib.sha256(msgspec.json.encode(content)).digest()
 
 
-def _earlier(order: NewOrder, earlier: Sequence[Order]) -> Opened | DuplicateOrder:
+def _earlier(order: NewOrder, earlier: Sequence[Order]) -> Opened | Refusal:
     for known in earlier:
         if (known.book, known.request_key) == (order.book, order.request_key):
-            return Opened(known, resumed=True)
+            same = _digest(known) == _digest(order)
+            return Opened(known, resumed=True) if same else IdempotencyKeyReused(order_no=known.order_no)
     taken = [
         known for known in earlier if (known.book, known.business_order_no) == (order.book, order.business_order_no)
     ]

@@ -185,7 +185,16 @@ async def take_submissions(
         [book for book, _, _ in digests], [digest for _, digest, _ in digests], [number for _, _, number in digests],
         now, until,
     )  # fmt: skip
-    return {(row["book"], row["digest"]): row["order_no"] for row in rows}
+    held = {(row["book"], row["digest"]): row["order_no"] for row in rows}
+    missing = [(book, digest) for book, digest, _ in digests if (book, digest) not in held]
+    if missing:  # taken by a transaction that committed meanwhile: only a later statement sees its row
+        rows = await tx.fetch(
+            """select book, digest, order_no from order_submission
+               where (book, digest) in (select * from unnest($1::bigint[], $2::bytea[]))""",
+            [book for book, _ in missing], [digest for _, digest in missing],
+        )  # fmt: skip
+        held |= {(row["book"], row["digest"]): row["order_no"] for row in rows}
+    return held
 
 
 async def lock_by_attempt(tx: Tx, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], tuple[Order, Attempt]]:
