@@ -31,6 +31,7 @@ bench: setup ## all benchmarks, or one: make bench ROW=ledger-concurrent
 
 faults: setup ## the long fault runs (twenty kills of each kind)
 	@.venv/bin/tael faults ledger --rounds 20
+	@.venv/bin/tael faults recharge --rounds 20
 
 docs: setup ## regenerate docs/errors.md and docs/openapi.json
 	@.venv/bin/tael errors --write docs/errors.md
