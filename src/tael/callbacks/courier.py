@@ -4,10 +4,11 @@
                   -> 410: dead, and the endpoint is disabled
                   -> anything else: the next rung of the ladder, after the last one dead
 
-One loop settles in one transaction whatever has been finished meanwhile, then claims for the free slots. An endpoint
-has few slots, and one that is failing has a single slot out of a small share, so that a receiver that hangs delays
-nobody but itself. A process that dies leaves its claims to their leases: the receiver may get a message twice, with the
-same `webhook-id`.
+One loop settles whatever has been finished meanwhile and claims for the free slots, in one transaction. A round costs
+the same for one delivery as for fifty, so the loop rests a moment after each unless more is known to wait: what comes
+after a quiet time goes out at once, and a steady stream goes out in batches. An endpoint has few slots, and one that
+is failing has a single slot out of a small share, so that a receiver that hangs delays nobody but itself. A process
+that dies leaves its claims to their leases: the receiver may get a message twice, with the same `webhook-id`.
 """
 
 import asyncio
@@ -17,10 +18,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.callbacks import metrics, queue, signing
 from tael.callbacks.callbacks import Callbacks
-from tael.callbacks.queue import Health, Job, Key, Result, Verdict
+from tael.callbacks.queue import Health, Job, Key, Removal, Result, Verdict
 from tael.callbacks.transport import Outcome, Reply
 
 LADDER_S = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -28,6 +30,7 @@ LADDER_S = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 PAUSE_AFTER = timedelta(days=5)
 _LEASE = timedelta(seconds=60)
 _POLL_S = 0.5
+_REST_S = 0.02
 _NOT_THE_RECEIVER = (Outcome.NOT_SENT, Outcome.INTERNAL)
 
 _log = structlog.get_logger("tael.callbacks")
@@ -53,11 +56,12 @@ class Courier:
         """Deliver until `stop`."""
         while not self._stopping:
             self._callbacks.queued.clear()
-            await self._round()
+            if not self._fills_an_endpoint(await self._round()):
+                await asyncio.sleep(_REST_S)
             await _wait(self._callbacks.queued)
         if self._sends:
             await asyncio.wait(self._sends)
-        await self._settle()
+        await self._round()
 
     async def run_due(self) -> int:
         """Deliver everything that is due now, and answer how many attempts that took. For tests and tools that move
@@ -68,38 +72,57 @@ class Courier:
             await asyncio.wait(self._sends)
         return attempts
 
-    async def _round(self) -> int:
-        """Settle, then claim and start; answers how many deliveries were claimed."""
-        jobs = await self._claim() if await self._settle() else []
+    async def _round(self) -> list[Job]:
+        """Settle and, unless stopping, claim; then start what was claimed, and answer it."""
+        results, self._finished = self._finished, []
+        try:
+            async with self._callbacks.db.transaction() as tx:
+                removals = await self._settle(tx, results)
+                jobs = [] if self._stopping else await self._claim(tx)
+        except TaelError as problem:
+            _log.warning("callbacks.round_failed", error=str(problem))
+            self._finished = results + self._finished
+            return []
+        for removal in removals:
+            _log.warning("callbacks.endpoint_removed", endpoint_id=removal.endpoint_id, status=removal.status)
+        _count(results)
         for job in jobs:
             sending = asyncio.create_task(self._send(job))
             self._sends[sending] = job
             sending.add_done_callback(self._sends.__delitem__)
-        return len(jobs)
-
-    async def _claim(self) -> list[Job]:
-        failing = sum(_is_failing(job) for job in self._sends.values())
-        jobs: list[Job] = []
-        try:
-            jobs += await self._take("failing", each=1, limit=min(self._failing_slots - failing, self._free))
-            jobs += await self._take("healthy", each=self._each, limit=self._free - len(jobs))
-        except TaelError as problem:
-            _log.warning("callbacks.claim_failed", error=str(problem))
         return jobs
+
+    async def _settle(self, tx: Tx, results: Sequence[Result]) -> list[Removal]:
+        if not results:
+            return []
+        now = self._callbacks.now()
+        await queue.settle(tx, results)
+        return await queue.judge(tx, _verdicts(results), pause_before=now - PAUSE_AFTER, now=now)
+
+    async def _claim(self, tx: Tx) -> list[Job]:
+        failing = sum(_is_failing(job) for job in self._sends.values())
+        jobs = await self._take(tx, "failing", each=1, limit=min(self._failing_slots - failing, self._free))
+        return jobs + await self._take(tx, "healthy", each=self._each, limit=self._free - len(jobs))
+
+    async def _take(self, tx: Tx, health: Health, *, each: int, limit: int) -> list[Job]:
+        if limit <= 0:
+            return []
+        now = self._callbacks.now()
+        return await queue.claim(
+            tx, health, in_flight=self._in_flight(), each=each, limit=limit, now=now, lease_end=now + _LEASE
+        )
 
     @property
     def _free(self) -> int:
         return self._slots - len(self._sends)
 
-    async def _take(self, health: Health, *, each: int, limit: int) -> list[Job]:
-        if limit <= 0:
-            return []
-        now = self._callbacks.now()
-        in_flight: Counter[Key] = Counter((job.endpoint.book, job.endpoint.id) for job in self._sends.values())
-        async with self._callbacks.db.transaction() as tx:
-            return await queue.claim(
-                tx, health, in_flight=in_flight, each=each, limit=limit, now=now, lease_end=now + _LEASE
-            )
+    def _in_flight(self) -> Counter[Key]:
+        return Counter(_key(job) for job in self._sends.values())
+
+    def _fills_an_endpoint(self, jobs: Sequence[Job]) -> bool:
+        """Whether these gave an endpoint all that it may have at a time; then more may wait for it."""
+        in_flight = self._in_flight()
+        return any(in_flight[_key(job)] >= self._each for job in jobs)
 
     async def _send(self, job: Job) -> None:
         started = self._callbacks.now()
@@ -120,25 +143,6 @@ class Courier:
         headers |= {"content-type": "application/json", "user-agent": "Tael-Callbacks/1"}
         return await self._callbacks.transport.post(job.endpoint.url, headers=headers, body=body)
 
-    async def _settle(self) -> bool:
-        """Record what is finished; False when that failed and is to be tried again."""
-        results, self._finished = self._finished, []
-        if not results:
-            return True
-        now = self._callbacks.now()
-        try:
-            async with self._callbacks.db.transaction() as tx:
-                await queue.settle(tx, results)
-                removals = await queue.judge(tx, _verdicts(results), pause_before=now - PAUSE_AFTER, now=now)
-        except TaelError as problem:
-            _log.warning("callbacks.settle_failed", error=str(problem))
-            self._finished = results + self._finished
-            return False
-        for removal in removals:
-            _log.warning("callbacks.endpoint_removed", endpoint_id=removal.endpoint_id, status=removal.status)
-        _count(results)
-        return True
-
 
 def _conclude(job: Job, reply: Reply, *, started: datetime, now: datetime) -> Result:
     """The delivery's next state. `rung` counts failures, so the first failure leads to the ladder's second entry."""
@@ -157,7 +161,7 @@ def _verdicts(results: Sequence[Result]) -> list[Verdict]:
     """The results of a batch, endpoint by endpoint, in the order in which they came in."""
     found: dict[Key, Verdict] = {}
     for result in results:
-        key = (result.job.endpoint.book, result.job.endpoint.id)
+        key = _key(result.job)
         before = found.get(key, Verdict(*key, succeeded=False, failures=0, gone=False))
         if result.outcome == Outcome.DELIVERED:
             found[key] = Verdict(*key, succeeded=True, failures=0, gone=before.gone)
@@ -172,6 +176,10 @@ def _count(results: Sequence[Result]) -> None:
         metrics.attempts.labels(outcome=result.outcome).inc()
         if result.status == "dead":
             metrics.dead.inc()
+
+
+def _key(job: Job) -> Key:
+    return job.endpoint.book, job.endpoint.id
 
 
 def _is_failing(job: Job) -> bool:
