@@ -37,7 +37,7 @@ class Batcher(Generic[C, R]):
 
     `run` takes commands and answers one result per command, in order; a result that is an exception is raised to that
     command's caller only. When `run` itself raises, the batch is run again in halves until the command at fault is
-    alone (at most 64 runs), unless the outcome is unknown or the fault is not any command's (`retryable`): that is
+    alone (splitting stops after 64 runs), unless the outcome is unknown or the fault is not any command's (`retryable`): that is
     raised to every caller of the batch.
     """
 

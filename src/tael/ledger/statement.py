@@ -109,12 +109,13 @@ _BALANCE_AT: Final = f"""
         union all
         (select {_CREDITS} from posting p where book = $1 and credit = $2 and credit_seq >= last.seq
             and credit_seq <= last.seq order by credit_seq limit 1)) e on true"""  # noqa: S608 (our own columns)
+# The inner order is that of the indexes; see `store` for why an equality is written like this.
 _HOLDS: Final = """
     select id, pos, debit, credit, amount, expires_at from (
-        (select * from open_hold where book = $1 and debit = $2 and pos > $3 order by pos limit $4)
+        (select * from open_hold where book = $1 and debit >= $2 and debit <= $2 order by debit, expires_at offset 0)
         union all
-        (select * from open_hold where book = $1 and credit = $2 and pos > $3 order by pos limit $4)
-    ) h order by pos limit $4"""
+        (select * from open_hold where book = $1 and credit >= $2 and credit <= $2 order by credit, expires_at offset 0)
+    ) h where pos > $3 order by pos limit $4"""
 
 
 async def statement(
