@@ -191,6 +191,7 @@ async def open_accounts(tx: Tx, accounts: Sequence[NewAccount], *, now: datetime
             answers.append(outcome)
         elif new.id in opened and new is fresh[new.id]:
             answers.append(AccountOutcome.OPENED)
+            opened.remove(new.id)
         elif new.id in old:
             answers.append(compare(new, old[new.id]))
         else:

@@ -1,0 +1,109 @@
+"""Group commit: concurrent callers, groups, and a second batch decided while the first is being written."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+
+from tael.base.db import Database
+from tael.ledger import HOLD, SETTLE, Ledger, LedgerWriter, UnknownBook, balances
+from tael.ledger.verify import verify
+
+from .conftest import BOOK, START, on_postgres
+from .story import ALICE, BANK, BOB, FEE, SHOP, end, open_all, pay, post
+
+
+@pytest.fixture
+async def ready(db: Database) -> SimpleNamespace:
+    engine = on_postgres(db)
+    async with db.transaction() as tx:
+        await engine.open_book(tx, BOOK, name="test", now=START)
+    await open_all(engine)
+    return engine
+
+
+@pytest.fixture
+async def writer(db: Database, ready: SimpleNamespace) -> AsyncIterator[LedgerWriter]:
+    front = LedgerWriter(db, ready.ledger, now=lambda: START)
+    yield front
+    await front.close()
+
+
+async def totals(db: Database) -> list[int]:
+    async with db.transaction() as tx:
+        return [found.total for found in await balances(tx, BOOK, [ALICE, BOB, SHOP, FEE])]
+
+
+async def test_many_callers_share_batches_and_get_their_own_answers(db: Database, writer: LedgerWriter) -> None:
+    await writer.post_one(pay("start", BANK, ALICE, 600))
+    found = await asyncio.gather(*(writer.post_one(pay(f"{n}", ALICE, BOB, 1)) for n in range(1_000)))
+    assert sum(result.ok for result in found) == 600
+    assert {result.outcome.value for result in found} == {"posted", "exceeds_credits"}
+    assert await totals(db) == [0, 600, 0, 0]
+    assert (await verify(db, BOOK)).ok
+
+
+async def test_the_same_id_from_many_callers_posts_once(db: Database, writer: LedgerWriter) -> None:
+    await writer.post_one(pay("start", BANK, ALICE, 10_000))
+    found = await asyncio.gather(*(writer.post_one(pay(f"{n % 7}", ALICE, BOB, 1)) for n in range(700)))
+    assert all(result.ok for result in found)
+    assert [result.outcome.value for result in found].count("posted") == 7
+    assert await totals(db) == [9_993, 7, 0, 0]
+
+
+async def test_groups_stay_whole_among_other_callers(db: Database, writer: LedgerWriter) -> None:
+    await writer.post_one(pay("start", BANK, ALICE, 1_000))
+
+    async def sale(number: int) -> bool:
+        results = await writer.post_group(
+            [pay(f"{number}a", ALICE, SHOP, 30), pay(f"{number}b", SHOP, FEE, 1), pay(f"{number}c", SHOP, BOB, 29)]
+        )
+        return all(result.ok for result in results)
+
+    done = await asyncio.gather(*(sale(number) for number in range(200)))
+    assert sum(done) == 33
+    assert await totals(db) == [10, 33 * 29, 0, 33]
+    assert (await verify(db, BOOK)).ok
+
+
+async def test_holds_across_batches_that_overlap(db: Database, writer: LedgerWriter) -> None:
+    await writer.post_one(pay("start", BANK, ALICE, 1_000))
+
+    async def reserve_and_settle(number: int) -> None:
+        assert (await writer.post_one(pay(f"h{number}", ALICE, BOB, 2, HOLD))).ok
+        results = await asyncio.gather(
+            *(writer.post_one(end(f"s{number}-{n}", f"h{number}", SETTLE)) for n in range(3))
+        )
+        assert sorted(result.outcome.value for result in results) == ["hold_already_settled"] * 2 + ["posted"]
+
+    await asyncio.gather(*(reserve_and_settle(number) for number in range(400)))
+    assert await totals(db) == [200, 800, 0, 0]
+    assert (await verify(db, BOOK)).ok
+
+
+async def test_a_second_writer_and_plain_transactions_at_the_same_time(
+    db: Database, ready: SimpleNamespace, writer: LedgerWriter
+) -> None:
+    """What was decided ahead is decided again whenever somebody else came first."""
+    other = LedgerWriter(db, Ledger(remember=1), now=lambda: START)
+    await writer.post_one(pay("start", BANK, ALICE, 500))
+
+    async def plain(number: int) -> bool:
+        return (await post(ready, pay(f"p{number}", ALICE, BOB, 1)))[0].ok
+
+    found = await asyncio.gather(
+        *(writer.post_one(pay(f"a{n}", ALICE, BOB, 1)) for n in range(400)),
+        *(other.post_one(pay(f"b{n}", ALICE, BOB, 1)) for n in range(400)),
+        *(plain(n) for n in range(10)),
+    )
+    assert sum(one if isinstance(one, bool) else one.ok for one in found) == 500
+    assert await totals(db) == [0, 500, 0, 0]
+    assert (await verify(db, BOOK)).ok
+    await other.close()
+
+
+async def test_an_unknown_book(db: Database, writer: LedgerWriter) -> None:
+    stray = pay("1", BANK, ALICE, 1)
+    with pytest.raises(UnknownBook):
+        await writer.post_one(type(stray)(book=99, id=stray.id))
