@@ -9,12 +9,12 @@ open a parent folder. Whoever holds `owner.lock` stops the server; others only a
 """
 
 import fcntl
-import getpass
 import hashlib
 import importlib.util
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Generator, Sequence
@@ -27,6 +27,7 @@ from tael.base.errors import TaelError
 
 _DATABASE_USER = "tael"
 _SOCKET_PATH_LIMIT = 90  # bytes; the kernel takes 107 and the file name needs its share
+_PATIENCE = 100  # tries to start while the server that was killed before still goes away
 _SETTINGS = {
     "listen_addresses": "''",
     "max_connections": "120",
@@ -129,7 +130,7 @@ def _start(root: Path, account: _Account, owned: bool, settings: dict[str, str])
 def _server_account() -> _Account:
     """Ourselves, or, when root, a user that every Unix has for this purpose."""
     if os.geteuid() != 0:
-        return _Account(os.geteuid(), os.getegid(), getpass.getuser())
+        return _Account(os.geteuid(), os.getegid(), _own_name())
     for name in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(name)
@@ -137,6 +138,14 @@ def _server_account() -> _Account:
             continue
         return _Account(entry.pw_uid, entry.pw_gid, name)
     raise EmbeddedPostgresFailed("running as root, and there is no user `postgres` or `nobody` to hand the server to")
+
+
+def _own_name() -> str:
+    """This process's user as the kernel knows it; the environment may say anything."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise EmbeddedPostgresFailed(f"user id {os.geteuid()} has no name, and PostgreSQL insists on one") from None
 
 
 def _reachable(home: Path, account: _Account) -> Path:
@@ -196,19 +205,29 @@ def _write_settings(data: Path, account: _Account, settings: dict[str, str]) -> 
     """Our settings and who may connect: this user and the server's own, matched by the kernel."""
     folder = _socket_folder(data)
     if folder != data:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        os.chown(folder, account.uid, account.gid)
+        _take(folder, account)
     lines = [f"{name} = {value}" for name, value in settings.items()]
     files = {
         "postgresql.auto.conf": "\n".join([*lines, f"unix_socket_directories = '{folder}'", ""]),
         "pg_hba.conf": "local all all peer map=tael\n",
-        "pg_ident.conf": "".join(f"tael {name} {_DATABASE_USER}\n" for name in {getpass.getuser(), account.name}),
+        "pg_ident.conf": "".join(f"tael {name} {_DATABASE_USER}\n" for name in {_own_name(), account.name}),
     }
     for name, text in files.items():
         path = data / name
         path.write_text(text)
         path.chmod(0o600)
         os.chown(path, account.uid, account.gid)
+
+
+def _take(folder: Path, account: _Account) -> None:
+    """Make a private folder in a place where anybody may have made one, or a link, before us."""
+    try:
+        folder.mkdir(mode=0o700)
+        os.chown(folder, account.uid, account.gid)
+    except FileExistsError:
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid or found.st_mode & 0o077:
+            raise EmbeddedPostgresFailed(f"{folder} belongs to somebody else") from None
 
 
 def _socket_folder(data: Path) -> Path:
@@ -246,9 +265,23 @@ def _pg_ctl(binaries: Path, data: Path, account: _Account, action: str) -> None:
     if action == "stop":
         command += ["-m", "fast"]
     done = account.run(command)
+    for _ in range(_PATIENCE):
+        if done.returncode == 0 or action != "start" or not _is_dying(data):
+            break
+        time.sleep(0.05)
+        done = account.run(command)
     if done.returncode != 0 and action == "start":
-        log = (data / "server.log").read_text(errors="replace")[-800:]
-        raise EmbeddedPostgresFailed(f"pg_ctl start: {done.stdout.strip()[-300:]}\n{log}")
+        raise EmbeddedPostgresFailed(f"pg_ctl start: {done.stdout.strip()[-300:]}\n{_end_of_log(data)}")
+
+
+def _is_dying(data: Path) -> bool:
+    """Whether a start failed only because what was killed a moment ago is not quite gone yet."""
+    last = _end_of_log(data).rsplit("FATAL:", 1)[-1]
+    return 'lock file "postmaster.pid" already exists' in last or "shared memory block" in last
+
+
+def _end_of_log(data: Path) -> str:
+    return (data / "server.log").read_text(errors="replace")[-800:]
 
 
 def _stop(root: Path, account: _Account) -> None:
