@@ -161,8 +161,9 @@ _NEXT = """select book, id, topic, subject, sequence, payload, created_at from e
 _ONE = """select book, id, topic, subject, sequence, payload, created_at from event
           where book = $1 and id = $2 and published_at is null for update skip locked"""
 _COUNT_FAILURE = "update event set failures = failures + 1 where book = $1 and id = $2"
-_MARK = """update event set published_at = $3 from unnest($1::bigint[], $2::bigint[]) as done(book, id)
-           where event.book = done.book and event.id = done.id"""
+MARK = """update event set published_at = $3 from unnest($1::bigint[], $2::bigint[]) as done(book, id)
+           where event.book = any($1::bigint[]) and event.id = any($2::bigint[])
+               and event.book = done.book and event.id = done.id"""
 
 
 async def _publish(tx: Tx, rows: Sequence[Record], handlers: Mapping[str, Sequence[Handler]], *, now: datetime) -> None:
@@ -171,7 +172,7 @@ async def _publish(tx: Tx, rows: Sequence[Record], handlers: Mapping[str, Sequen
         for handler in handlers.get(topic, ()):
             await handler(tx, [event for event in events if event.topic == topic])
     if events:
-        await tx.execute(_MARK, [event.book for event in events], [event.id for event in events], now)
+        await tx.execute(MARK, [event.book for event in events], [event.id for event in events], now)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

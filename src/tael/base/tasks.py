@@ -93,7 +93,8 @@ async def cancel(tx: Tx, queue: str, keys: Sequence[tuple[int, str]]) -> None:
     if keys:
         await tx.execute(
             """delete from task using unnest($2::bigint[], $3::text[]) as gone(book, key)
-               where task.book = gone.book and task.queue = $1 and task.key = gone.key""",
+               where task.book = any($2::bigint[]) and task.queue = $1 and task.key = any($3::text[])
+                   and task.book = gone.book and task.key = gone.key""",
             queue, [book for book, _ in keys], [key for _, key in keys],
         )  # fmt: skip
 

@@ -118,7 +118,8 @@ async def finish(tx: Tx, answers: Sequence[tuple[Claim, int, bytes]]) -> None:
         await tx.execute(
             """update idempotency set status = done.status, answer = done.answer
                from unnest($1::bigint[], $2::text[], $3::smallint[], $4::bytea[]) as done(book, key, status, answer)
-               where idempotency.book = done.book and idempotency.key = done.key and idempotency.status is null""",
+               where idempotency.book = any($1::bigint[]) and idempotency.key = any($2::text[])
+                   and idempotency.book = done.book and idempotency.key = done.key and idempotency.status is null""",
             [claim.book for claim, _, _ in answers], [claim.key for claim, _, _ in answers],
             [status for _, status, _ in answers], [answer for _, _, answer in answers],
         )  # fmt: skip
@@ -128,8 +129,9 @@ async def free(tx: Tx, claims: Sequence[Claim]) -> None:
     """Give back keys that `begin` answered with `Fresh` in this very transaction: their requests were refused."""
     if claims:
         await tx.execute(
-            """delete from idempotency where status is null and (book, key) in
-                   (select * from unnest($1::bigint[], $2::text[]))""",
+            """delete from idempotency i using unnest($1::bigint[], $2::text[]) as mine(book, key)
+               where i.book = any($1::bigint[]) and i.key = any($2::text[])
+                   and i.book = mine.book and i.key = mine.key and i.status is null""",
             [claim.book for claim in claims], [claim.key for claim in claims],
         )  # fmt: skip
 
@@ -178,7 +180,7 @@ async def _stored(tx: Tx, claims: Sequence[Claim]) -> dict[int, Standing]:
         return {}
     rows = await tx.fetch(
         """select book, key, endpoint, fingerprint, status, answer from idempotency
-           where (book, key) in (select * from unnest($1::bigint[], $2::text[]))""",
+           where book = any($1::bigint[]) and key = any($2::text[])""",
         [claim.book for claim in claims], [claim.key for claim in claims],
     )  # fmt: skip
     found = {(row["book"], row["key"]): row for row in rows}

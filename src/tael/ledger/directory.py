@@ -43,7 +43,7 @@ async def find_accounts(tx: Tx, keys: Sequence[tuple[int, int]]) -> dict[tuple[i
     """The facts of accounts by (book, id); those that do not exist are left out."""
     rows = await tx.fetch(
         """select book, id, kind, subject, currency, normal, owner, status, opened_at from account
-           where (book, id) in (select * from unnest($1::bigint[], $2::bigint[]))""",
+           where book = any($1::bigint[]) and id = any($2::bigint[])""",
         [book for book, _ in keys], [id for _, id in keys],
     )  # fmt: skip
     return {

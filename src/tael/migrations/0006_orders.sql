@@ -23,7 +23,7 @@ create table payment_order (
     primary key (book, order_no)
 ) with (fillfactor = 80);
 create unique index payment_order_request on payment_order (book, request_key);
-create unique index payment_order_business on payment_order (book, kind, business_order_no)
+create unique index payment_order_business on payment_order (book, business_order_no, kind)
     where business_order_no is not null;
 create index payment_order_newest on payment_order (book, kind, id desc);
 create index payment_order_account on payment_order (book, account, id desc);

@@ -48,7 +48,7 @@ async def find_attempt(tx: Tx, *, book: int, attempt_no: str) -> Attempt | None:
 async def attempts_of(tx: Tx, orders: Sequence[Order]) -> dict[str, list[Attempt]]:
     """The attempts of orders by order number, oldest first."""
     rows = await tx.fetch(
-        """select * from payment_attempt where (book, order_no) in (select * from unnest($1::bigint[], $2::text[]))
+        """select * from payment_attempt where book = any($1::bigint[]) and order_no = any($2::text[])
            order by id""",
         [order.book for order in orders], [order.order_no for order in orders],
     )  # fmt: skip

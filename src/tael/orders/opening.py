@@ -124,9 +124,8 @@ def _earlier(order: NewOrder, earlier: Sequence[Order]) -> Opened | Refusal:
         if (known.book, known.request_key) == (order.book, order.request_key):
             same = _digest(known) == _digest(order)
             return Opened(known, resumed=True) if same else IdempotencyKeyReused(order_no=known.order_no)
-    taken = [
-        known for known in earlier if (known.book, known.business_order_no) == (order.book, order.business_order_no)
-    ]
+    wanted = (order.book, order.kind, order.business_order_no)
+    taken = [known for known in earlier if (known.book, known.kind, known.business_order_no) == wanted]
     return DuplicateOrder(order_no=taken[0].order_no if taken else "")
 
 

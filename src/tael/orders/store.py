@@ -1,4 +1,9 @@
-"""Rows and statements of orders and attempts; private to this package. Every statement works on a list."""
+"""Rows and statements of orders and attempts; private to this package. Every statement works on a list.
+
+Rows are found by `column = any(array)`, an index probe per element whatever the planner believes about the table: a
+join with the array could be turned round into a scan of the whole table when it was planned while that was empty.
+Where pairs are asked for, the arrays' cross product can only be larger, and the numbers are unique by themselves.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -145,21 +150,21 @@ async def delete_orders(tx: Tx, keys: Sequence[tuple[int, str]]) -> None:
     """Take back orders that this very transaction inserted."""
     if keys:
         await tx.execute(
-            """delete from payment_order where state = 'created' and (book, order_no) in
-                   (select * from unnest($1::bigint[], $2::text[]))""",
+            """delete from payment_order where state = 'created' and book = any($1::bigint[])
+                   and order_no = any($2::text[])""",
             [book for book, _ in keys], [number for _, number in keys],
         )  # fmt: skip
 
 
 async def earlier_orders(tx: Tx, orders: Sequence[NewOrder]) -> list[Order]:
-    """Orders that stand in the way of `orders`: same request key, or same business order number and kind."""
+    """Orders that stand in the way of `orders`: same request key, or same business order number (of any kind)."""
     rows = await tx.fetch(
-        """select * from payment_order where (book, request_key) in (select * from unnest($1::bigint[], $2::text[]))
+        """select * from payment_order where book = any($1::bigint[]) and request_key = any($2::text[])
            union
-           select * from payment_order where business_order_no is not null and (book, kind, business_order_no) in
-               (select * from unnest($1::bigint[], $3::text[], $4::text[]))""",
+           select * from payment_order where business_order_no is not null and book = any($1::bigint[])
+               and business_order_no = any($3::text[])""",
         [order.book for order in orders], [order.request_key for order in orders],
-        [order.kind for order in orders], [order.business_order_no for order in orders],
+        [order.business_order_no for order in orders],
     )  # fmt: skip
     return [read_order(row) for row in rows]
 
@@ -180,8 +185,9 @@ async def take_submissions(
                returning book, digest, order_no)
            select * from taken
            union all
-           select s.book, s.digest, s.order_no from order_submission s join asked using (book, digest)
-           where not exists (select 1 from taken t where t.book = s.book and t.digest = s.digest)""",
+           select s.book, s.digest, s.order_no from order_submission s
+           where s.book = any($1::bigint[]) and s.digest = any($2::bytea[])
+               and not exists (select 1 from taken t where t.book = s.book and t.digest = s.digest)""",
         [book for book, _, _ in digests], [digest for _, digest, _ in digests], [number for _, _, number in digests],
         now, until,
     )  # fmt: skip
@@ -190,7 +196,7 @@ async def take_submissions(
     if missing:  # taken by a transaction that committed meanwhile: only a later statement sees its row
         rows = await tx.fetch(
             """select book, digest, order_no from order_submission
-               where (book, digest) in (select * from unnest($1::bigint[], $2::bytea[]))""",
+               where book = any($1::bigint[]) and digest = any($2::bytea[])""",
             [book for book, _ in missing], [digest for _, digest in missing],
         )  # fmt: skip
         held |= {(row["book"], row["digest"]): row["order_no"] for row in rows}
@@ -201,13 +207,13 @@ async def lock_by_attempt(tx: Tx, keys: Sequence[tuple[int, str]]) -> dict[tuple
     """Lock the orders and attempts of (book, attempt_no), in order-number order, and answer what they are now."""
     numbers = await tx.fetch(
         """select book, order_no from payment_attempt
-           where (book, attempt_no) in (select * from unnest($1::bigint[], $2::text[]))""",
+           where book = any($1::bigint[]) and attempt_no = any($2::text[])""",
         [book for book, _ in keys], [number for _, number in keys],
     )  # fmt: skip
     pairs = {(row["book"], row["order_no"]) for row in numbers}
     orders = {(order.book, order.order_no): order for order in await lock_orders(tx, sorted(pairs))}
     rows = await tx.fetch(
-        "select * from payment_attempt where (book, attempt_no) in (select * from unnest($1::bigint[], $2::text[]))",
+        "select * from payment_attempt where book = any($1::bigint[]) and attempt_no = any($2::text[])",
         [book for book, _ in keys], [number for _, number in keys],
     )  # fmt: skip
     attempts = [read_attempt(row) for row in rows]
@@ -217,7 +223,7 @@ async def lock_by_attempt(tx: Tx, keys: Sequence[tuple[int, str]]) -> dict[tuple
 async def lock_orders(tx: Tx, keys: Sequence[tuple[int, str]]) -> list[Order]:
     """Lock orders by (book, order_no) in that order; an order's lock also guards its attempts."""
     rows = await tx.fetch(
-        """select * from payment_order where (book, order_no) in (select * from unnest($1::bigint[], $2::text[]))
+        """select * from payment_order where book = any($1::bigint[]) and order_no = any($2::text[])
            order by book, order_no for update""",
         [book for book, _ in keys], [number for _, number in keys],
     )  # fmt: skip
@@ -231,7 +237,8 @@ async def update_orders(tx: Tx, orders: Sequence[Order]) -> None:
             """update payment_order o set state = n.state, reason = n.reason, events = n.events, paid_at = n.paid_at
                from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[])
                    as n(book, order_no, state, reason, events, paid_at)
-               where o.book = n.book and o.order_no = n.order_no""",
+               where o.book = any($1::bigint[]) and o.order_no = any($2::text[])
+                   and o.book = n.book and o.order_no = n.order_no""",
             [order.book for order in orders], [order.order_no for order in orders], [order.state for order in orders],
             [order.reason for order in orders], [order.events for order in orders],
             [order.paid_at for order in orders],
@@ -246,7 +253,8 @@ async def update_attempts(tx: Tx, attempts: Sequence[Attempt]) -> None:
                    error = n.error, ended_at = n.ended_at
                from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[],
                    $7::timestamptz[]) as n(book, attempt_no, state, channel_ref, handoff, error, ended_at)
-               where a.book = n.book and a.attempt_no = n.attempt_no""",
+               where a.book = any($1::bigint[]) and a.attempt_no = any($2::text[])
+                   and a.book = n.book and a.attempt_no = n.attempt_no""",
             [attempt.book for attempt in attempts], [attempt.attempt_no for attempt in attempts],
             [attempt.state for attempt in attempts], [attempt.channel_ref for attempt in attempts],
             [_json(attempt.handoff) for attempt in attempts], [attempt.error for attempt in attempts],

@@ -53,7 +53,7 @@ async def note_verdicts(tx: Tx, verdicts: Sequence[tuple[int, int, str]]) -> Non
         await tx.execute(
             """update channel_notice n set verdict = v.verdict
                from unnest($1::bigint[], $2::bigint[], $3::text[]) as v(book, id, verdict)
-               where n.book = v.book and n.id = v.id""",
+               where n.book = any($1::bigint[]) and n.id = any($2::bigint[]) and n.book = v.book and n.id = v.id""",
             [book for book, _, _ in verdicts], [id for _, id, _ in verdicts], [verdict for _, _, verdict in verdicts],
         )  # fmt: skip
 

@@ -60,8 +60,8 @@ class SuspenseItem:
 async def known_refs(tx: Tx, refs: Sequence[tuple[int, int, str]]) -> set[tuple[int, int, str]]:
     """Which of (book, merchant account, channel number) are in suspense already; the caller holds the order's lock."""
     rows = await tx.fetch(
-        """select book, merchant_account, channel_ref from suspense_item where (book, merchant_account, channel_ref) in
-               (select * from unnest($1::bigint[], $2::bigint[], $3::text[]))""",
+        """select book, merchant_account, channel_ref from suspense_item where book = any($1::bigint[])
+               and merchant_account = any($2::bigint[]) and channel_ref = any($3::text[])""",
         [book for book, _, _ in refs], [account for _, account, _ in refs], [ref for _, _, ref in refs],
     )  # fmt: skip
     return {(row["book"], row["merchant_account"], row["channel_ref"]) for row in rows}
