@@ -165,10 +165,13 @@ def expiry_id(hold: UUID) -> UUID:
 
 
 def _derived(purpose: str, key: str, at: datetime | None) -> UUID:
-    """A version 8 UUID (RFC 9562): 48 bits time or hash, then hash."""
+    """A version 8 UUID (RFC 9562): 48 bits milliseconds and 10 bits microseconds, or hash; then hash."""
     digest = bytearray(hashlib.blake2b(f"{purpose}\0{key}".encode(), digest_size=16).digest())
     if at is not None:
+        micros = at.microsecond % 1_000
         digest[:6] = milliseconds(at).to_bytes(6, "big")
+        digest[6] = micros >> 6
+        digest[7] = micros << 2 & 0xFF | digest[7] & 3
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80
     return pgproto.UUID(bytes(digest))
