@@ -15,6 +15,7 @@ from channels import otherside
 from channels.otherside import NOW, NUMBER, scripted, wired
 from tael.base.ids import base36
 from tael.base.money import Money
+from tael.base.wire import Wire
 from tael.channels.contract import (
     BadNotification,
     Connector,
@@ -29,7 +30,6 @@ from tael.channels.contract import (
 )
 from tael.channels.registry import CONNECTORS
 from tael.channels.transport import Transport
-from tael.channels.wire import Wire
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import pytest
 from prometheus_client import REGISTRY
 
 from channels.otherside import NOW, NUMBER, account, payment, problem, reply, scripted, transaction, unsigned, wired
+from tael.base.wire import Wire
 from tael.channels.contract import ErrorKind, Operation, Outcome, PaymentRef, Retry
 from tael.channels.registry import connectors
 from tael.channels.throttle import MAX_WAIT_S, Throttle
 from tael.channels.transport import AddressNotAllowed, Transport, check_address
 from tael.channels.wechat import WechatPay
 from tael.channels.wechat.payments import SPEC
-from tael.channels.wire import Wire
 
 REF = PaymentRef(NUMBER)
 SECOND = 1_000_000_000

@@ -13,6 +13,7 @@ import pytest
 
 from channels.otherside import scripted
 from tael.base.money import Money
+from tael.base.wire import Wire
 from tael.channels.contract import (
     BadNotification,
     JsapiParams,
@@ -29,7 +30,6 @@ from tael.channels.contract import (
 from tael.channels.transport import Transport
 from tael.channels.wechat import WechatPay
 from tael.channels.wechat.keys import load
-from tael.channels.wire import Wire
 
 
 @dataclass
