@@ -37,10 +37,13 @@ class Letter:
 
 def write(
     arena: Arena, *, age_s: int = 0, signer: str = "platform", apiv3_key: str = "", associated: str = "transaction",
-    body: Callable[[bytes], bytes] = lambda good: good, **transaction: object,
+    body: Callable[[bytes], bytes] = lambda good: good, of: str = "", **transaction: object,
 ) -> Letter:  # fmt: skip
-    """A notice that the arena's open order is paid, with `transaction` fields changed; signed as `body` made it."""
-    merchant = arena.shop.sim.world.merchants.get(arena.shop.sim.merchant.mchid)
+    """A notice that the arena's open order is paid, with `transaction` fields changed; signed as `body` made it.
+
+    `of` is another merchant of the channel, with whose keys it is signed and sealed.
+    """
+    merchant = arena.shop.sim.world.merchants.get(of or arena.shop.sim.merchant.mchid)
     assert merchant is not None
     told = msgspec.json.encode(_transaction(arena, **transaction))
     sealed = seal(apiv3_key or merchant.keys.apiv3_key, told, nonce=_NONCE, associated="transaction")
