@@ -37,8 +37,8 @@ class Batcher(Generic[C, R]):
 
     `run` takes commands and answers one result per command, in order; a result that is an exception is raised to that
     command's caller only. When `run` itself raises, the batch is run again in halves until the command at fault is
-    alone (splitting stops after 64 runs), unless the outcome is unknown or the fault is not any command's (`retryable`): that is
-    raised to every caller of the batch.
+    alone (splitting stops after 64 runs), unless the outcome is unknown or the fault is not any command's
+    (`retryable`): that is raised to every caller of the batch.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Batcher(Generic[C, R]):
             return True
         if not self._started or self._lane_opens(waiting + 1):
             return False
-        oldest = min(self._started.values())
+        oldest = next(iter(self._started.values()))
         return (asyncio.get_running_loop().time() - oldest) * 1000 > self._max_wait_ms
 
     def _lane_opens(self, waiting: int) -> bool:

@@ -9,7 +9,7 @@ moved to the same position by somebody else is told apart.
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -54,15 +54,12 @@ class Shelf:
         """The head as it will be when everything under way succeeds."""
         return self.tips[-1].head if self.tips else self.head
 
-    def states(self, ids: Iterable[AccountId], overlays: Sequence[dict[AccountId, State]]) -> dict[AccountId, State]:
+    def states(self, ids: Collection[AccountId], overlays: Sequence[dict[AccountId, State]]) -> dict[AccountId, State]:
         """The remembered states of `ids`, those in later overlays first."""
-        found: dict[AccountId, State] = {}
-        layers = [*reversed(overlays), self._young, self._old]
-        for account in ids:
-            for layer in layers:
-                if (state := layer.get(account)) is not None:
-                    found[account] = state
-                    break
+        young, old = self._young, self._old
+        found = {account: state for account in ids if (state := young.get(account) or old.get(account)) is not None}
+        for overlay in overlays:
+            found |= {account: overlay[account] for account in ids if account in overlay}
         return found
 
     def account(self, account: AccountId) -> Account | None:

@@ -8,14 +8,13 @@ times as long to make. `flags` is a plain int for the same reason; the construct
 """
 
 import hashlib
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NewType
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
 from msgspec import Struct
 
-from tael.base.clock import milliseconds
 from tael.base.money import MAX_MINOR
 from tael.ledger.outcome import DONE, Outcome
 
@@ -31,6 +30,7 @@ NIL_ID: Final = UUID(int=0)
 LAST_ID: Final = UUID(int=2**128 - 1)
 MAX_TIMEOUT_S: Final = 2**31 - 1
 MAX_CODE: Final = 2**15 - 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 LINKED: Final = 1
 """This posting and the next one succeed or fail together."""
@@ -168,8 +168,9 @@ def _derived(purpose: str, key: str, at: datetime | None) -> UUID:
     """A version 8 UUID (RFC 9562): 48 bits milliseconds and 10 bits microseconds, or hash; then hash."""
     digest = bytearray(hashlib.blake2b(f"{purpose}\0{key}".encode(), digest_size=16).digest())
     if at is not None:
-        micros = at.microsecond % 1_000
-        digest[:6] = milliseconds(at).to_bytes(6, "big")
+        past = at - _EPOCH
+        ms, micros = divmod(past.microseconds, 1_000)
+        digest[:6] = ((past.days * 86_400 + past.seconds) * 1_000 + ms).to_bytes(6, "big")
         digest[6] = micros >> 6
         digest[7] = micros << 2 & 0xFF | digest[7] & 3
     digest[6] = digest[6] & 0x0F | 0x80

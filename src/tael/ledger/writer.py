@@ -10,7 +10,7 @@ the first succeeds; its write checks that, and it is decided again if not. Whoev
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import chain
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -30,13 +30,13 @@ class LedgerWriter:
     async def post_one(self, posting: Posting) -> Result:
         """Post one movement; answers after commit. Refusals are results. Raises `Overloaded`, `OutcomeUnknown`,
         `DatabaseUnavailable`, `UnknownBook`."""
-        return (await self._writer(posting.book).batcher.submit((posting,)))[0]
+        return cast("Result", await self._writer(posting.book).batcher.submit(posting))
 
     async def post_group(self, postings: Sequence[Posting]) -> Sequence[Result]:
         """Post movements of one book that succeed or fail together, like `post_one`; sets their LINKED flags."""
         linked = [replace(posting, flags=posting.flags | LINKED) for posting in postings[:-1]]
         last = replace(postings[-1], flags=postings[-1].flags & ~LINKED)
-        return await self._writer(last.book).batcher.submit((*linked, last))
+        return cast("tuple[Result, ...]", await self._writer(last.book).batcher.submit((*linked, last)))
 
     async def close(self) -> None:
         """Refuse new postings and finish those under way."""
@@ -56,20 +56,32 @@ class _BookWriter:
     def __init__(self, book: BookId, db: Database, ledger: Ledger, now: Callable[[], datetime]) -> None:
         self.book, self.db, self.ledger, self.now = book, db, ledger, now
         self.deciding, self.writing = asyncio.Lock(), asyncio.Lock()
-        self.batcher: Batcher[tuple[Posting, ...], Sequence[Result]] = Batcher(self.run, cap=1_000, split_at=100)
+        self.batcher: Batcher[Posting | tuple[Posting, ...], Result | tuple[Result, ...]] = Batcher(
+            self.run, cap=1_000, split_at=100
+        )
 
-    async def run(self, commands: list[tuple[Posting, ...]]) -> list[Sequence[Result]]:
-        postings = list(chain.from_iterable(commands))
+    async def run(self, commands: list[Posting | tuple[Posting, ...]]) -> list[Result | tuple[Result, ...]]:
+        """Answer each posting with its result, each group with its results."""
+        postings, alone = list[Posting](), True
+        for command in commands:
+            if isinstance(command, Posting):
+                postings.append(command)
+            else:
+                postings.extend(command)
+                alone = False
+        results = await self.commit(postings)
+        if alone:
+            return list(results)
+        ends = iter(results)
+        return [next(ends) if isinstance(one, Posting) else tuple(next(ends) for _ in one) for one in commands]
+
+    async def commit(self, postings: Sequence[Posting]) -> Sequence[Result]:
+        """One transaction, decided ahead when possible."""
         now = self.now()
         async with self.db.transaction() as tx:
             async with self.deciding:
                 plan = await self.ledger.plan(tx, self.book, postings, now=now)
             async with self.writing:
                 if plan is not None:
-                    results = await self.ledger.carry_out(tx, plan)
-                else:
-                    results = await self.ledger.post(tx, postings, now=now)
-        if len(postings) == len(commands):
-            return [(result,) for result in results]
-        ends = iter(results)
-        return [[next(ends) for _ in command] for command in commands]
+                    return await self.ledger.carry_out(tx, plan)
+                return await self.ledger.post(tx, postings, now=now)
