@@ -89,6 +89,13 @@ class Diary:
     path: Path
     told: dict[str, Told] = field(default_factory=dict[str, Told])
     strange: list[str] = field(default_factory=list[str])
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until(self, keys: int) -> None:
+        """Wait until so many keys are answered."""
+        while len(self.told) < keys:
+            self.written.clear()
+            await self.written.wait()
 
     def write(self, told: Told) -> None:
         """Note a 2xx; another one for the same key must have said the same."""
@@ -97,6 +104,7 @@ class Diary:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        self.written.set()
         first = self.told.setdefault(told.plan.key, told)
         if (first.status, first.body) != (told.status, told.body):
             self.strange.append(f"{told.plan.key}: two answers\n  {first.body.decode()}\n  {told.body.decode()}")

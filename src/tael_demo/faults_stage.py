@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,8 @@ import httpx2
 import msgspec
 
 from tael.base.clock import DatabaseClock
-from tael.base.db import Database
+from tael.base.db import Database, DatabaseUnavailable, OutcomeUnknown
+from tael.base.embedded import Server, restart
 from tael.base.ids import Ids
 from tael.base.migrate import migrate
 from tael.channels import registry
@@ -35,6 +37,7 @@ from tael_sandbox.receiver import Receiver
 
 BOOK = BookId(1)
 RECEIVER_PATH = "/shop"
+_PAUSE_S = 0.02
 _MASTER_KEY = "fault-run-key-" + "0123456789abcdef" * 2
 _SETTINGS = {
     "TAEL_RECOVERY_LADDER_S": "[1, 1, 2]",
@@ -42,6 +45,14 @@ _SETTINGS = {
     "TAEL_DATABASE_POOL": "12",
     "TAEL_MASTER_KEY": _MASTER_KEY,
 }
+
+
+_END_LEASES = (
+    "update idempotency set locked_until = clock_timestamp() where status is null",
+    "update task set due_at = clock_timestamp() where lease is not null and dead_at is null",
+    """update callback_delivery set due_at = clock_timestamp()
+       where status = 'waiting' and (lease is not null or attempts > 0)""",
+)
 
 
 class Named(msgspec.Struct):
@@ -72,8 +83,8 @@ class TaelProcess:
         assert self._process is not None, "it was started"
         return self._process.pid
 
-    async def start(self, *, crash_at: str = "") -> None:
-        """Start and wait for /readyz; `crash_at` arms a crash point. Raises `DidNotStart`."""
+    async def start(self, *, crash_at: str = "") -> bool:
+        """Start and wait for /readyz; `crash_at` arms a crash point. False when it ended, but not by SIGKILL."""
         environment = {**self._environment, "TAEL_CRASH_AT": crash_at}
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -84,10 +95,9 @@ class TaelProcess:
             while self._process.returncode is None:
                 with contextlib.suppress(httpx2.TransportError):
                     if (await http.get("/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.02)
-        if self._process.returncode != -signal.SIGKILL:
-            raise DidNotStart(self._log.read_text(errors="replace")[-2000:])
+                        return True
+                await asyncio.sleep(_PAUSE_S)
+        return self._process.returncode == -signal.SIGKILL
 
     async def died(self) -> int:
         """Wait for the end of the present life; answers the exit code, negative for a signal."""
@@ -137,7 +147,9 @@ class FaultStage:
 
     async def start(self, *, crash_at: str = "") -> None:
         """Start all servers, the first with a crash point, and keep watch: who dies by SIGKILL comes back unarmed."""
-        await asyncio.gather(*(one.start(crash_at=crash_at if not n else "") for n, one in enumerate(self.servers)))
+        for number, server in enumerate(self.servers):
+            if not await server.start(crash_at="" if number else crash_at):
+                raise DidNotStart(server.log()[-2000:])
         self._watches += [asyncio.create_task(self._watch(number)) for number in range(len(self.servers))]
 
     async def subscribe(self) -> None:
@@ -155,13 +167,15 @@ class FaultStage:
 
     async def end_leases(self) -> None:
         """Let every lease run out now: keys being answered, claimed tasks, claimed deliveries."""
-        async with self.db.transaction() as tx:
-            await tx.execute("update idempotency set locked_until = clock_timestamp() where status is null")
-            await tx.execute("update task set due_at = clock_timestamp() where lease is not null and dead_at is null")
-            await tx.execute(
-                """update callback_delivery set due_at = clock_timestamp()
-                   where lease is not null and status = 'waiting'"""
-            )
+        while True:
+            try:
+                async with self.db.transaction() as tx:
+                    for statement in _END_LEASES:
+                        await tx.execute(statement)
+            except (DatabaseUnavailable, OutcomeUnknown):  # it was killed too, and is coming back
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return
 
     async def stop(self) -> None:
         """End the watch, then all servers."""
@@ -175,8 +189,10 @@ class FaultStage:
     async def _watch(self, number: int) -> None:
         server = self.servers[number]
         while await server.died() == -signal.SIGKILL:
+            crash_at = self.next_crash.pop(number, "")
             await self.end_leases()
-            await server.start(crash_at=self.next_crash.pop(number, ""))
+            while not await server.start(crash_at=crash_at):
+                await self.end_leases()  # which waits for PostgreSQL: it was killed as well
 
 
 @contextlib.asynccontextmanager
@@ -232,3 +248,19 @@ def free_port() -> int:
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+async def kill_postgres(server: Server) -> None:
+    """SIGKILL the postmaster and every backend at once, then start the server again."""
+    await asyncio.to_thread(_kill_postgres, server)
+
+
+def _kill_postgres(server: Server) -> None:
+    pids = [server.pid, *map(int, Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split())]
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    # PostgreSQL takes the remains of a process that nobody has reaped yet for a running server.
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        time.sleep(0.01)
+    restart(server)
