@@ -18,6 +18,7 @@ from tael.base import outbox, tasks
 from tael.base.crash import crash_point
 from tael.base.db import Tx, UniqueViolation
 from tael.base.errors import TaelError
+from tael.base.money import Money
 from tael.base.outbox import NewEvent
 from tael.channels.contract import MerchantAccount, PaymentState, PaymentView
 from tael.ledger import AccountId, BookId, Outcome, Posting, Result, posting_id, require_posted
@@ -60,11 +61,15 @@ class UnknownAttempt(TaelError):
 
 
 class Verdict(StrEnum):
-    """What a fact did: it paid the order, was known already, or went into suspense."""
+    """What a fact did: it paid the order, was known already, or went into suspense.
+
+    `contradicts`: the same payment was booked before with another amount. Nothing is changed; a person has to look.
+    """
 
     PAID = "paid"
     KNOWN = "known"
     SUSPENDED = "suspended"
+    CONTRADICTS = "contradicts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +189,7 @@ class _Plan:
     """What a batch of facts does to its locked orders and attempts. Pure: reads no database and no clock."""
 
     rows: dict[tuple[int, str], tuple[Order, Attempt]]
-    in_suspense: set[tuple[int, int, str]]
+    in_suspense: dict[tuple[int, int, str], Money]
     refused: set[tuple[int, str]]
     now: datetime
     entries: list[_Entry] = field(default_factory=list)
@@ -202,7 +207,8 @@ class _Plan:
             return NotOurPayment(fact.payment.number)
         self.settled.append(fact.key)
         if attempt.channel_ref == fact.payment.channel_ref or fact.ref in self.in_suspense:
-            return Verdict.KNOWN
+            booked = self.in_suspense.get(fact.ref, Money(attempt.amount, attempt.currency))
+            return Verdict.KNOWN if fact.payment.amount == booked else Verdict.CONTRADICTS
         reason = self._reason(fact, order, attempt)
         if reason is None:
             self._pay(fact, order, attempt)
@@ -242,7 +248,7 @@ class _Plan:
         amount, ref = fact.payment.amount, fact.payment.channel_ref
         assert amount is not None
         assert ref is not None
-        self.in_suspense.add(fact.ref)
+        self.in_suspense[fact.ref] = amount
         self.suspended.append(
             NewItem(
                 order.book,

@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from tael.base.db import Record, Tx
 from tael.base.ids import Ids
+from tael.base.money import Money
 
 
 class SuspenseReason(StrEnum):
@@ -57,14 +58,17 @@ class SuspenseItem:
     created_at: datetime
 
 
-async def known_refs(tx: Tx, refs: Sequence[tuple[int, int, str]]) -> set[tuple[int, int, str]]:
-    """Which of (book, merchant account, channel number) are in suspense already; the caller holds the order's lock."""
+async def known_refs(tx: Tx, refs: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], Money]:
+    """What is in suspense already, by (book, merchant account, channel number); the caller holds the order's lock."""
     rows = await tx.fetch(
-        """select book, merchant_account, channel_ref from suspense_item where book = any($1::bigint[])
-               and merchant_account = any($2::bigint[]) and channel_ref = any($3::text[])""",
+        """select book, merchant_account, channel_ref, amount, currency from suspense_item
+           where book = any($1::bigint[]) and merchant_account = any($2::bigint[]) and channel_ref = any($3::text[])""",
         [book for book, _, _ in refs], [account for _, account, _ in refs], [ref for _, _, ref in refs],
     )  # fmt: skip
-    return {(row["book"], row["merchant_account"], row["channel_ref"]) for row in rows}
+    return {
+        (row["book"], row["merchant_account"], row["channel_ref"]): Money(row["amount"], row["currency"])
+        for row in rows
+    }
 
 
 async def put(tx: Tx, items: Sequence[NewItem], *, ids: Ids, now: datetime) -> None:
