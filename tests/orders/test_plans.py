@@ -19,7 +19,8 @@ KEYS = [(1, f"RC{number:030d}") for number in range(100, 110)]
 LOAD = [
     """insert into payment_order (book, order_no, id, kind, mode, state, account, amount, currency, description,
            request_key, metadata, created_at, expires_at)
-       select 1, 'RC' || lpad(n::text, 30, '0'), n, 'recharge', 'test', 'created', 7, 1, 'CNY', '', n::text, '{}', $1, $1
+       select 1, 'RC' || lpad(n::text, 30, '0'), n, 'recharge', 'test', 'created', 7, 1, 'CNY', '', n::text, '{}', $1,
+           $1
        from generate_series(1, $2) n""",
     """insert into payment_attempt (book, attempt_no, order_no, id, state, channel, merchant_account, method, amount,
            currency, created_at)
@@ -94,6 +95,7 @@ async def test_a_plan_made_on_an_empty_table_still_probes_an_index(one: Database
     async with one.transaction() as tx:
         await run(tx)
         read = await tx.fetchval(
-            "select sum(seq_tup_read + idx_tup_fetch) from pg_stat_xact_user_tables where relname = any($1)", list(TABLES)
+            "select sum(seq_tup_read + idx_tup_fetch) from pg_stat_xact_user_tables where relname = any($1)",
+            list(TABLES),
         )
     assert int(str(read or 0)) < 500

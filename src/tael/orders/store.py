@@ -157,10 +157,14 @@ async def delete_orders(tx: Tx, keys: Sequence[tuple[int, str]]) -> None:
 
 
 async def earlier_orders(tx: Tx, orders: Sequence[NewOrder]) -> list[Order]:
-    """Orders that stand in the way of `orders`: same request key, or same business order number (of any kind)."""
+    """Orders that stand in the way of `orders`: same request key, or same business order number (of any kind).
+
+    One that stands in both ways comes twice: `union` without `all` would sort, and to save the sort the planner would
+    walk the primary key through the whole book.
+    """
     rows = await tx.fetch(
         """select * from payment_order where book = any($1::bigint[]) and request_key = any($2::text[])
-           union
+           union all
            select * from payment_order where business_order_no is not null and book = any($1::bigint[])
                and business_order_no = any($3::text[])""",
         [order.book for order in orders], [order.request_key for order in orders],
