@@ -35,7 +35,7 @@ faults: setup ## the long fault runs (twenty kills of each kind)
 
 docs: setup ## regenerate docs/errors.md and docs/openapi.json
 	@.venv/bin/tael errors --write docs/errors.md
-	@.venv/bin/tael openapi --write docs/openapi.json
+	@TAEL_HOME=$$(mktemp -d) .venv/bin/tael openapi --write docs/openapi.json
 
 lock: setup ## pin all dependencies with hashes
 	@$(PY) -m pip install -q pip-tools

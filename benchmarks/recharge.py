@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import msgspec
-from tael_sandbox.outgoing import Poster
 
 from benchmarks.report import percentile, report
 from tael_demo.stage import Stage, stage
+from tael_sandbox.outgoing import Poster
 
 RECHARGES = int(os.environ.get("BENCH_RECHARGES", "6000"))
 CALLERS = 64
@@ -56,7 +56,10 @@ async def _measure(on: Stage, accounts: list[str]) -> None:
             ("CPU ms per life", "  ".join(f"{name} {1000 * used / RECHARGES:.2f}" for name, used in cpu.items())),
             ("simulator alone, one core", f"{peer:,.0f}"),
         ],
-        detail={"recharges": RECHARGES, "callers": CALLERS, "cpu_ms": {k: 1000 * v / RECHARGES for k, v in cpu.items()}},
+        detail={
+            "recharges": RECHARGES, "callers": CALLERS,
+            "cpu_ms": {name: 1000 * used / RECHARGES for name, used in cpu.items()},
+        },
     )  # fmt: skip
 
 

@@ -44,17 +44,17 @@ def demo(
     if reset:
         shutil.rmtree(home, ignore_errors=True)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sys.exit(uvloop.run(_run(home, once=once, quiet=quiet)))
+    sys.exit(uvloop.run(_run(home, home.resolve(), once=once, quiet=quiet)))
 
 
-async def _run(home: Path, *, once: bool, quiet: bool) -> int:
+async def _run(named: Path, home: Path, *, once: bool, quiet: bool) -> int:
     out, started = Console(soft_wrap=True), time.monotonic()
     over = asyncio.Event()
     for which in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(which, over.set)
     try:
-        async with alone(home), stage(home.resolve()) as set_up:
-            out.print(f"[bold]Tael {__version__}[/] · demo (SANDBOX, no real money)   data {home}")
+        async with alone(home), stage(home) as set_up:
+            out.print(f"[bold]Tael {__version__}[/] · demo (SANDBOX, no real money)   data {named}")
             out.print(f"  PostgreSQL {set_up.postgres}   API {set_up.server.url}   simulator {set_up.sandbox.base_url}")
             out.print(f"  ready after {time.monotonic() - started:.1f} s", highlight=False)
             if not quiet:

@@ -26,3 +26,10 @@ def test_and_inside_other_values(name: str) -> None:
 def test_everything_else_stays() -> None:
     event = {"event": "channel_call", "merchant_account": 1, "code": None, "outcome": "succeeded", "key_id": "abc"}
     assert scrub(None, "", dict(event)) == event
+
+
+def test_keys_are_blanked_in_texts_lists_and_exceptions() -> None:
+    key = "tael_test_sk_abcdefgh_" + "x" * 43 + "_abcdef"
+    event = {"event": f"refused {key}", "list": [key, {"deep": (key,)}], "exception": f"ValueError: whsec_{key}"}
+    assert key not in str(scrub(None, "", event))
+    assert "refused [scrubbed]" in str(scrub(None, "", event))

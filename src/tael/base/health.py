@@ -36,7 +36,9 @@ def router(
     @routes.get("/metrics")
     async def metrics(request: Request) -> Response:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if metrics_token is not None and (not metrics_token or not hmac.compare_digest(given, metrics_token)):
+        if metrics_token is not None and (
+            not metrics_token or not hmac.compare_digest(given.encode(), metrics_token.encode())
+        ):
             raise NotFound
         await observe()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

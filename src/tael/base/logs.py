@@ -3,11 +3,13 @@
 import logging
 import re
 import sys
+from typing import cast
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 _SECRET = re.compile(r"secret|password|authorization|api_?key|private|token|cvv|card_no|apiv3", re.IGNORECASE)
+_KEY = re.compile(r"tael_(?:test|live)_[a-z]{2}_\w+|whsec_[\w+/=-]+")
 
 
 def configure(*, level: int = logging.INFO, json: bool = True) -> None:
@@ -31,7 +33,7 @@ def configure(*, level: int = logging.INFO, json: bool = True) -> None:
 
 
 def scrub(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    """Blank every value whose name says it is a secret, at any depth."""
+    """Blank every value whose name says it is a secret, at any depth, and every API key in any text."""
     del logger, name
     return {key: _scrubbed(key, value) for key, value in event.items()}
 
@@ -39,6 +41,11 @@ def scrub(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
 def _scrubbed(key: str, value: object) -> object:
     if _SECRET.search(key):
         return "[scrubbed]"
+    if isinstance(value, str):
+        return _KEY.sub("[scrubbed]", value)
     if isinstance(value, dict):
-        return {str(inner): _scrubbed(str(inner), deep) for inner, deep in value.items()}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        inside = cast("dict[object, object]", value)
+        return {str(inner): _scrubbed(str(inner), deep) for inner, deep in inside.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(key, deep) for deep in cast("list[object]", value)]
     return value

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from tael.base.errors import TaelError
-from tael.base.http import StrictRoute
+from tael.base.http import BadCursor, StrictRoute
 from tael.callbacks import deliveries, endpoints, events, replay, shapes
 from tael.callbacks.callbacks import Callbacks
 from tael.callbacks.endpoints import Change, EndpointNotFound
@@ -21,14 +20,6 @@ EventReader = Annotated[Caller, requires("events:read")]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=20)]
 _ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
-
-
-class BadCursor(TaelError):
-    """The cursor is not the id of an object that was listed.
-    zh: 分页游标无效。
-    """
-
-    status = 400
 
 
 def router(callbacks: Callbacks) -> APIRouter:

@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from tael.app import quieten_collector, running
+from tael.base.gate import PatientProtocol
 from tael.base.settings import Settings
 
 _log = structlog.get_logger("tael.serve")
@@ -37,9 +38,8 @@ async def _serve(settings: Settings, dsn: str, listener: socket.socket) -> None:
     async with running(settings, dsn=dsn) as system:
         quieten_collector()
         config = uvicorn.Config(
-            system.app, log_config=None, access_log=False, lifespan="off", http="httptools", loop="none",
+            system.app, log_config=None, access_log=False, lifespan="off", http=PatientProtocol, loop="none",
             timeout_keep_alive=30, proxy_headers=False, timeout_graceful_shutdown=20, server_header=False, backlog=2048,
-            h11_max_incomplete_event_size=65536,
         )  # fmt: skip
         await uvicorn.Server(config).serve(sockets=[listener])
 

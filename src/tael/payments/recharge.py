@@ -215,7 +215,7 @@ class Recharges:
         """The same request came again before it was answered: go on where the first one stopped."""
         attempts = (await attempts_of(tx, [order]))[order.order_no]
         last = attempts[-1]
-        if last.state in OPEN_ATTEMPT and last.handoff is None:
+        if last.state in OPEN_ATTEMPT and last.handoff is None and self._platform.now() < order.expires_at:
             return Begun(claim, order, last)
         said = answer(order, attempts)
         await finish(tx, [(claim, said.status, said.body)])

@@ -77,6 +77,8 @@ def read_transaction(body: bytes) -> PaymentView:
     paid = state in (PaymentState.PAID, PaymentState.REFUNDED)
     if paid and None in (view.channel_ref, view.amount, view.mchid, view.appid, view.paid_at):
         raise Unreadable("incomplete")
+    if paid and view.amount is not None and view.amount.minor == 0:
+        raise Unreadable("nothing was paid")
     return view
 
 
