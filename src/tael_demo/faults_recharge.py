@@ -9,6 +9,7 @@ meanwhile. The same seed chooses the same kills and customers; the moments at wh
 """
 
 import asyncio
+import logging
 import random
 import signal
 import sys
@@ -74,6 +75,7 @@ class Round:
 def recharge(*, rounds: int = 20, seed: int | None = None, json: bool = False) -> None:
     """Play ROUNDS rounds; exit code 1 when something was lost, doubled or cannot be explained."""
     chosen = seed if seed is not None else random.SystemRandom().randrange(10**6)
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # that PostgreSQL is away now and then is the purpose
     out = Console(stderr=True)
     out.print(f"seed {chosen}")
     done = asyncio.run(_collect(rounds, chosen, out))
