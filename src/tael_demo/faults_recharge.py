@@ -182,9 +182,10 @@ async def _collect(rounds: int, seed: int, out: Console) -> list[Round]:
 
 
 def _show(rounds: list[Round]) -> None:
-    table = Table("round", "kills", "killed", "acknowledged", "paid", "orders", "lost", "doubled", "unexplained")
+    table = Table("round", "kills", "acknowledged", "paid", "orders", "lost", "doubled", "unexplained")
     for one in rounds:
-        table.add_row(*(str(value) for value in asdict(one).values()), style="" if one.ok else "red")
+        shown = [str(value) for name, value in asdict(one).items() if name != "how"]
+        table.add_row(*shown, style="" if one.ok else "red")
     Console().print(table)
     if rounds:
         last, lost, doubled = rounds[-1], sum(one.lost for one in rounds), sum(one.doubled for one in rounds)

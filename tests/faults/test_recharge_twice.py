@@ -152,6 +152,7 @@ async def test_a_step_twice_is_once(
     } == outcome
     assert len(await shop.sim.orders()) == 1
     assert await shop.count("event") == outcome["mail"]
+    assert await shop.count("event", "published_at is null") == 0
     await shop.check_books()
 
 
