@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+
 from tael.ledger import posting_id
 from tael.ledger.records import expiry_id
 

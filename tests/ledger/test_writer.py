@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tael.base.db import Database
-from tael.ledger import HOLD, SETTLE, Ledger, LedgerWriter, UnknownBook, balances
+from tael.ledger import HOLD, SETTLE, AccountId, Ledger, LedgerWriter, NewAccount, UnknownBook, balances
 from tael.ledger.verify import verify
 
 from .conftest import BOOK, START, on_postgres
@@ -107,3 +107,23 @@ async def test_an_unknown_book(db: Database, writer: LedgerWriter) -> None:
     stray = pay("1", BANK, ALICE, 1)
     with pytest.raises(UnknownBook):
         await writer.post_one(type(stray)(book=99, id=stray.id))
+
+
+async def test_fronts_of_one_process_that_overtake_each_other(db: Database, ready: SimpleNamespace) -> None:
+    """Four fronts share one memory and decide ahead without knowing of each other, from a cold start on."""
+    ledger, many = Ledger(), [AccountId(1_000 + number) for number in range(300)]
+    async with db.transaction() as tx:
+        wanted = [NewAccount(book=BOOK, id=account, subject="2001", currency="CNY") for account in many]
+        await ready.open_accounts(tx, wanted, now=START)
+    fronts = [LedgerWriter(db, ledger, now=lambda: START) for _ in range(4)]
+
+    async def caller(number: int) -> None:
+        for turn in range(20):
+            debit, credit = many[(number * 7 + turn * 13) % 300], many[(number * 11 + turn * 17 + 1) % 300]
+            if debit != credit:
+                assert (await fronts[number % 4].post_one(pay(f"{number}-{turn}", debit, credit, 1))).ok
+
+    await asyncio.gather(*(caller(number) for number in range(200)))
+    assert (await verify(db, BOOK)).findings == []
+    for front in fronts:
+        await front.close()

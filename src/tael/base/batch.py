@@ -19,7 +19,7 @@ C = TypeVar("C")
 R = TypeVar("R")
 
 _MAX_RUNS: Final = 64
-_UNMEASURED: Final = 4
+_LONGEST: Final = 4
 _TELLING: Final = 32
 
 
@@ -50,7 +50,7 @@ class Batcher(Generic[C, R]):
         self._cap, self._lanes, self._split_at, self._max_wait_ms = cap, lanes, split_at, max_wait_ms
         self._waiting: deque[tuple[C, asyncio.Future[R]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._started: dict[asyncio.Task[None] | None, float] = {}
+        self._running = self._stuck = 0
         self._ms_per_command = 0.0
         self._closed = False
 
@@ -78,14 +78,10 @@ class Batcher(Generic[C, R]):
     def _too_slow(self) -> bool:
         """Whether a command submitted now would wait too long, judged by the batches before and the one running."""
         waiting = len(self._waiting)
-        if not self._ms_per_command:
-            return waiting >= _UNMEASURED * self._cap
-        if waiting * self._ms_per_command > self._max_wait_ms:
+        if waiting * self._ms_per_command > self._max_wait_ms or waiting >= _LONGEST * self._cap:
             return True
-        if not self._started or self._lane_opens(waiting + 1):
-            return False
-        oldest = next(iter(self._started.values()))
-        return (asyncio.get_running_loop().time() - oldest) * 1000 > self._max_wait_ms
+        # The first transactions of a process are slow and say nothing; a batch that hangs later does.
+        return self._stuck > 0 and self._ms_per_command > 0 and not self._lane_opens(waiting + 1)
 
     def _lane_opens(self, waiting: int) -> bool:
         """Whether so many waiting commands are worth a further lane."""
@@ -101,22 +97,39 @@ class Batcher(Generic[C, R]):
             while self._waiting:
                 size = self._share()
                 batch = [self._waiting.popleft() for _ in range(size)]
-                begin = self._started[task] = loop.time()
-                await self._answer(batch)
-                del self._started[task]
+                begin = loop.time()
+                await self._watched(batch)
                 self._measure((loop.time() - begin) * 1000, size)
                 # The callers answered now run first and may put their next commands into the next batch.
                 await asyncio.sleep(0)
         finally:
-            self._started.pop(task, None)
             if task is not None:
                 self._tasks.discard(task)
             if self._waiting and not self._tasks:
                 self._open_lane()
 
+    async def _watched(self, batch: list[tuple[C, asyncio.Future[R]]]) -> None:
+        """Run a batch; newcomers are refused while it takes longer than anyone should wait."""
+        overdue = False
+
+        def note() -> None:
+            nonlocal overdue
+            overdue = True
+            self._stuck += 1
+
+        alarm = asyncio.get_running_loop().call_later(self._max_wait_ms / 1000, note)
+        self._running += 1
+        try:
+            await self._answer(batch)
+        finally:
+            self._running -= 1
+            alarm.cancel()
+            if overdue:
+                self._stuck -= 1
+
     def _share(self) -> int:
         """The size of the next batch: everything that waits, or its part when several lanes are free."""
-        waiting, free = len(self._waiting), self._lanes - len(self._started)
+        waiting, free = len(self._waiting), self._lanes - self._running
         if waiting >= self._split_at and free > 1:
             if len(self._tasks) < self._lanes:
                 self._open_lane()

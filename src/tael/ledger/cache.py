@@ -54,6 +54,19 @@ class Shelf:
         """The head as it will be when everything under way succeeds."""
         return self.tips[-1].head if self.tips else self.head
 
+    def continued_by(self, tips: Sequence[Tip]) -> bool:
+        """Whether `tips` are an unbroken chain that begins where the shelf ends."""
+        bases = [tip.base for tip in tips]
+        return bases == [self.head.token, *(tip.head.token for tip in tips)][: len(bases)]
+
+    def tips_to(self, head: Head) -> list[Tip] | None:
+        """The batches that lead from the shelf to `head`; None when they do not."""
+        if head.token == self.head.token:
+            return []
+        tokens = [tip.head.token for tip in self.tips]
+        tips = self.tips[: tokens.index(head.token) + 1] if head.token in tokens else []
+        return tips if tips and self.continued_by(tips) else None
+
     def states(self, ids: Collection[AccountId], overlays: Sequence[dict[AccountId, State]]) -> dict[AccountId, State]:
         """The remembered states of `ids`, those in later overlays first."""
         young, old = self._young, self._old
@@ -72,6 +85,11 @@ class Shelf:
         self.head = _NOWHERE
         self.tips.clear()
         self._young, self._old = {}, {}
+
+    def drop(self, tip: Tip) -> None:
+        """A batch that was decided ahead is not going to be written, nor is what was decided on top of it."""
+        if tip in self.tips:
+            del self.tips[self.tips.index(tip) :]
 
     def promote(self, tip: Tip) -> None:
         """A batch is committed. Of no effect when the shelf has meanwhile gone another way."""

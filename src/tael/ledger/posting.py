@@ -7,7 +7,7 @@ can form here. Any number of processes may post to one book; the head puts them 
 advances only when its transaction has committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import chain, pairwise
 
@@ -41,13 +41,25 @@ class Plan(Struct, eq=False):
 
 
 class _Base(Struct, eq=False):
-    """Where a batch is decided: `head`, and what lies between the shelf, whose head is named `token`, and there."""
+    """Where a batch is decided: `head`, and what lies between the shelf, whose head is named `token`, and there:
+    `own` batches of the same transaction, or the states that others have written since."""
 
     book: BookId
     shelf: Shelf
     head: Head
     token: int
-    overlays: list[dict[AccountId, State]]
+    own: list[Tip]
+    newer: dict[AccountId, State]
+
+    @property
+    def overlays(self) -> list[dict[AccountId, State]]:
+        """What is newer than the shelf, the newest last."""
+        return [self.newer, *(tip.states for tip in self.own)]
+
+    @property
+    def at(self) -> tuple[int]:
+        """The head that the shelf must still have for the overlays to be right."""
+        return (self.own[0].base if self.own else self.token,)
 
 
 class Ledger:
@@ -82,7 +94,7 @@ class Ledger:
         if base.head.next_expiry is None or base.head.next_expiry > now:
             return 0
         due = await store.due_in_book(tx, book, now, limit=limit)
-        states = await _states(tx, base.book, base.shelf, base.overlays, _accounts((), due))
+        states = await _states(tx, base.book, base.shelf, base.overlays, _accounts((), due), at=base.at)
         await _write(tx, base, _decide(View(states=states, due=due), (), base.head, now), now)
         return len(due)
 
@@ -90,11 +102,16 @@ class Ledger:
         """Decide without the lock, for `carry_out` to write. None: nothing to write, or `post` has to look closer."""
         shelf = self._shelf(book)
         head, tips = shelf.newest(), shelf.tips.copy()
-        if not shelf.known or (head.next_expiry is not None and head.next_expiry <= now):
+        if (
+            not shelf.known
+            or not shelf.continued_by(tips)
+            or (head.next_expiry is not None and head.next_expiry <= now)
+        ):
             return None
-        view = await _view(tx, book, shelf, [tip.states for tip in tips], tips, postings)
+        at = {shelf.head.token, *(tip.head.token for tip in tips)}
+        view = await _view(tx, book, shelf, [tip.states for tip in tips], tips, postings, at=at)
         decision = _decide(view, postings, head, now)
-        if not decision.rows or shelf.newest() is not head:
+        if not decision.rows or shelf.newest() is not head or shelf.head.token not in at:
             return None
         tip = Tip(head.token, next_head(head, decision, max(now, head.at)), decision.states, decision, tx)
         shelf.tips.append(tip)
@@ -104,6 +121,7 @@ class Ledger:
         """Write a plan, or decide again when the log has gone another way."""
         tip, shelf = plan.tip, self._shelf(plan.book)
         if not await store.write(tx, plan.book, tip.decision, expected=plan.at, head=tip.head):
+            shelf.drop(tip)
             return await self._post(tx, plan.book, plan.postings, plan.now)
         await store.burn(tx, plan.book, tip.decision.burned, plan.now)
         tx.on_commit(lambda: shelf.promote(tip))
@@ -111,7 +129,7 @@ class Ledger:
 
     async def _post(self, tx: Tx, book: BookId, postings: Sequence[Posting], now: datetime) -> list[Result]:
         base = await self._lock(tx, book)
-        view = await _view(tx, book, base.shelf, base.overlays, (), postings)
+        view = await _view(tx, book, base.shelf, base.overlays, (), postings, at=base.at)
         if base.head.next_expiry is not None and base.head.next_expiry <= now:
             await _add_due(tx, base, view, now)
         decision = _decide(view, postings, base.head, now)
@@ -127,36 +145,28 @@ class Ledger:
     async def _lock(self, tx: Tx, book: BookId) -> _Base:
         """Lock the head and bring what is remembered up to it."""
         head, shelf = await store.lock_head(tx, book), self._shelf(book)
-        base = _Base(book, shelf, head, head.token, [])
-        if head.epoch == shelf.head.epoch and head.token in [tip.head.token for tip in shelf.tips]:
-            base.overlays = _own(shelf, head, tx)
+        base = _Base(book, shelf, head, head.token, [], {})
+        chain_to_head = shelf.tips_to(head)
+        shelf.tips = []
+        if head.epoch != shelf.head.epoch:
+            shelf.forget()
+        elif chain_to_head is not None:
+            # We hold the lock, so a batch that leads to the head is committed unless this transaction wrote it.
+            for tip in chain_to_head:
+                if tip.tx is tx:
+                    base.own.append(tip)
+                else:
+                    shelf.promote(tip)
+            shelf.tips = base.own.copy()
             return base
-        shelf.tips.clear()
-        if head.epoch == shelf.head.epoch and head.token == shelf.head.token:
-            return base
-        if head.epoch == shelf.head.epoch and 0 < head.pos - shelf.head.pos <= CATCH_UP:
+        elif 0 < head.pos - shelf.head.pos <= CATCH_UP:
             base.token = shelf.head.token
-            base.overlays.append(await store.newer(tx, book, shelf.head.pos, head.pos, shelf.account))
+            base.newer = await store.newer(tx, book, shelf.head.pos, head.pos, shelf.account)
+            return base
         else:
             shelf.forget()
-            base.token = shelf.head.token
+        base.token = shelf.head.token
         return base
-
-
-def _own(shelf: Shelf, head: Head, tx: Tx) -> list[dict[AccountId, State]]:
-    """Walk the batches up to `head`. We hold the lock, so those that this transaction did not write are committed;
-    its own stay on top of the shelf until it commits."""
-    own: list[Tip] = []
-    for tip in shelf.tips.copy():
-        if tip.tx is tx:
-            own.append(tip)
-        else:
-            shelf.promote(tip)
-        if tip.head.token == head.token:
-            break
-    shelf.tips = own
-    assert shelf.head.token == (own[0].base if own else head.token), "a batch under way does not continue the shelf"
-    return [tip.states for tip in own]
 
 
 def _decide(view: View, postings: Sequence[Posting], head: Head, now: datetime) -> Decision:
@@ -166,7 +176,7 @@ def _decide(view: View, postings: Sequence[Posting], head: Head, now: datetime) 
 
 async def _view(
     tx: Tx, book: BookId, shelf: Shelf, overlays: Sequence[dict[AccountId, State]], tips: Sequence[Tip],
-    postings: Sequence[Posting],
+    postings: Sequence[Posting], *, at: Collection[int],
 ) -> View:  # fmt: skip
     """Everything the machine needs to know about `postings`. `tips` may not be visible to the statements here."""
     references = [posting.reference for posting in postings if posting.reference is not None]
@@ -180,7 +190,7 @@ async def _view(
         for tip in tips:
             view.resolved |= tip.decision.resolved
             view.reversed |= tip.decision.reversed
-    view.states = await _states(tx, book, shelf, overlays, _accounts(postings, rows))
+    view.states = await _states(tx, book, shelf, overlays, _accounts(postings, rows), at=at)
     return view
 
 
@@ -188,13 +198,16 @@ async def _add_due(tx: Tx, base: _Base, view: View, now: datetime) -> None:
     """Let the machine expire what is due on the accounts of this batch; they and their counterparts are loaded."""
     view.due = await store.due_on(tx, base.book, list(view.states), now)
     wanted = _accounts((), view.due) - view.states.keys()
-    view.states |= await _states(tx, base.book, base.shelf, base.overlays, wanted)
+    view.states |= await _states(tx, base.book, base.shelf, base.overlays, wanted, at=base.at)
 
 
 async def _states(
-    tx: Tx, book: BookId, shelf: Shelf, overlays: Sequence[dict[AccountId, State]], wanted: set[AccountId]
-) -> dict[AccountId, State]:
-    states = shelf.states(wanted, overlays)
+    tx: Tx, book: BookId, shelf: Shelf, overlays: Sequence[dict[AccountId, State]], wanted: set[AccountId],
+    *, at: Collection[int],
+) -> dict[AccountId, State]:  # fmt: skip
+    """The accounts that exist among `wanted`. The overlays were made for a shelf whose head is one of `at`; when a
+    commit of somebody else has moved it since, everything is read from the log, which the lock keeps still."""
+    states = shelf.states(wanted, overlays) if shelf.head.token in at else {}
     missing = [account for account in wanted - states.keys() if NO_ACCOUNT < account < LAST_ACCOUNT]
     if missing:
         states |= await store.accounts(tx, book, missing)
@@ -211,12 +224,10 @@ async def _write(tx: Tx, base: _Base, decision: Decision, now: datetime) -> None
     await store.burn(tx, base.book, decision.burned, now)
     if base.head.next_expiry is not None and base.head.next_expiry <= now:
         await store.refresh_next_expiry(tx, base.book)
-    states: dict[AccountId, State] = {}
-    for layer in (*base.overlays, decision.states):
-        states |= layer
-    tip = Tip(base.token, end, states, decision, tx)
-    if end is not base.head or shelf.head.token != base.head.token:
-        shelf.tips.append(tip)
+    if end is not base.head or base.token != base.head.token:
+        tip = Tip(base.token, end, base.newer | decision.states, decision, tx)
+        # Whatever was decided ahead in the meantime does not continue this batch.
+        shelf.tips = [*base.own, tip]
         tx.on_commit(lambda: shelf.promote(tip))
 
 
