@@ -1,8 +1,11 @@
 """The two engines behind one interface, so that every test of the ledger's behaviour runs on both."""
 
+import os
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import asyncpg
 import pytest
 
 from tael import ledger as package
@@ -42,3 +45,16 @@ async def engine(bare_engine: SimpleNamespace) -> SimpleNamespace:
     async with bare_engine.transaction() as tx:
         await bare_engine.open_book(tx, BOOK, name="test", now=START)
     return bare_engine
+
+
+@pytest.fixture(scope="session")
+async def shared_db(server_dsn: str, template: str) -> AsyncIterator[Database]:
+    """One database for tests that each open a book of their own in it."""
+    name = f"tael_ledger_{os.getpid()}"
+    connection = await asyncpg.connect(server_dsn)
+    await connection.execute(f"create database {name} template {template} strategy file_copy")
+    head, _, query = server_dsn.partition("?")
+    async with await Database.connect(f"{head.rsplit('/', 1)[0]}/{name}?{query}") as db:
+        yield db
+    await connection.execute(f"drop database {name} with (force)")
+    await connection.close()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 
+from tael.base.db import Database
 from tael.ledger import (
     BALANCING_CREDIT,
     BALANCING_DEBIT,
@@ -22,13 +23,14 @@ from tael.ledger import (
     RELEASE,
     SETTLE,
     AccountId,
+    BookId,
     NewAccount,
     Posting,
     posting_id,
 )
 from tael.ledger.records import LAST_ACCOUNT, LAST_ID, MAX, NIL_ID, NO_ACCOUNT
 
-from .conftest import BOOK, START
+from .conftest import START, in_memory, on_postgres
 
 CASES = json.loads(Path(__file__).with_name("ledger_cases.json").read_text("utf-8"))["cases"]
 KINDS = {"single": 0, "pending": HOLD, "post": SETTLE, "void": RELEASE, "post+void": SETTLE | RELEASE}
@@ -108,19 +110,26 @@ def test_all_cases_are_here() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-async def test_case(engine: SimpleNamespace, case: dict) -> None:
-    await _Runner(engine, case).run()
+async def test_case_in_memory(case: dict) -> None:
+    await _Runner(in_memory(), case, BookId(1)).run()
+
+
+@pytest.mark.parametrize(("book", "case"), list(enumerate(CASES, 1)), ids=[case["name"] for case in CASES])
+async def test_case_on_postgres(shared_db: Database, book: int, case: dict) -> None:
+    await _Runner(on_postgres(shared_db), case, BookId(book)).run()
 
 
 class _Runner:
     """One case being played on one engine."""
 
-    def __init__(self, engine: SimpleNamespace, case: dict) -> None:
-        self.engine, self.case = engine, case
+    def __init__(self, engine: SimpleNamespace, case: dict, book: BookId) -> None:
+        self.engine, self.case, self.book = engine, case, book
         self.now = START
         self.numbers = {"zero": NO_ACCOUNT, "max": LAST_ACCOUNT}
 
     async def run(self) -> None:
+        async with self.engine.transaction() as tx:
+            await self.engine.open_book(tx, self.book, name="case", now=self.now)
         await self.open_accounts()
         for name, columns in self.case.get("initial_balances", {}).items():
             await self.load(name, columns)
@@ -138,7 +147,9 @@ class _Runner:
     def account(self, name: str, ledger: int, code: int, limit: str | None) -> NewAccount:
         subject = str(code) if code else ""
         currency = CURRENCIES[ledger]
-        return NewAccount(book=BOOK, id=self.number(name), subject=subject, currency=currency, limits=LIMITS[limit])
+        return NewAccount(
+            book=self.book, id=self.number(name), subject=subject, currency=currency, limits=LIMITS[limit]
+        )
 
     def number(self, name: str | None) -> AccountId:
         if name is None:
@@ -191,7 +202,7 @@ class _Runner:
             flags |= FLAGS[flag]
         data = transfer.get("user_data")
         return Posting(
-            book=BOOK, id=identity(transfer["id"]), debit=self.number(transfer.get("debit")),
+            book=self.book, id=identity(transfer["id"]), debit=self.number(transfer.get("debit")),
             credit=self.number(transfer.get("credit")),
             amount=None if transfer["amount"] == "all" else number(transfer["amount"]),
             currency=CURRENCIES[transfer.get("ledger", 0)], code=transfer.get("code", 0), flags=flags,
@@ -203,18 +214,18 @@ class _Runner:
         """Time passes, and the periodic job runs; that the next posting alone would do is test_expiry's."""
         self.now += timedelta(seconds=seconds)
         async with self.engine.transaction() as tx:
-            await self.engine.expire_due(tx, BOOK, now=self.now, limit=500)
+            await self.engine.expire_due(tx, self.book, now=self.now, limit=500)
 
     async def expect_balances(self, expected: dict) -> None:
         for name, columns in expected.items():
             async with self.engine.transaction() as tx:
-                balance = await self.engine.balance(tx, BOOK, self.number(name))
+                balance = await self.engine.balance(tx, self.book, self.number(name))
             assert sums(balance) == wanted(columns), name
             assert balance.closed == columns["closed"], name
 
     async def expect_recorded(self, expected: dict) -> None:
         async with self.engine.transaction() as tx:
-            found = await self.engine.find(tx, BOOK, [identity(name) for name in expected])
+            found = await self.engine.find(tx, self.book, [identity(name) for name in expected])
         recorded = {name: found[identity(name)].amount if identity(name) in found else None for name in expected}
         assert recorded == expected
 
@@ -222,7 +233,7 @@ class _Runner:
         side = {"both": "both", "debits": "debit", "credits": "credit"}[asked["side"]]
         async with self.engine.transaction() as tx:
             entries = await self.engine.statement(
-                tx, BOOK, self.number(asked["account"]), side=side, code=asked["code"],
+                tx, self.book, self.number(asked["account"]), side=side, code=asked["code"],
                 newest_first=asked["reversed"], limit=asked["limit"],
             )  # fmt: skip
         assert [entry.id for entry in entries] == [identity(name) for name in expected]
@@ -231,7 +242,7 @@ class _Runner:
         last_only = "history_last" in step
         history = step["history_last" if last_only else "history"]
         async with self.engine.transaction() as tx:
-            entries = await self.engine.statement(tx, BOOK, self.number(history["account"]))
+            entries = await self.engine.statement(tx, self.book, self.number(history["account"]))
         expected = [(identity(entry["transfer"]), wanted(entry)) for entry in history["entries"]]
         found = [(entry.id, sums(entry.closing)) for entry in entries]
         assert (found[-1:] if last_only else found) == expected

@@ -36,11 +36,13 @@ class Tip(Struct, eq=False):
 
 
 class Shelf:
-    """The remembered part of one book, at most about `2 * size` accounts."""
+    """The remembered part of one book, at most about `2 * size` accounts. `wary`: for how many batches ids are looked
+    up before they are written, because one turned out to have been used."""
 
     def __init__(self, size: int) -> None:
         self.head = _NOWHERE
         self.tips: list[Tip] = []
+        self.wary = 0
         self._size = size
         self._young: dict[AccountId, State] = {}
         self._old: dict[AccountId, State] = {}

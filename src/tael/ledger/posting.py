@@ -10,16 +10,19 @@ advances only when its transaction has committed.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import chain, pairwise
+from typing import Final
 
 from msgspec import Struct
 
-from tael.base.db import Tx
+from tael.base.db import Tx, UniqueViolation
 from tael.base.errors import TaelError
 from tael.ledger import store
 from tael.ledger.cache import CATCH_UP, Shelf, Tip, next_head
 from tael.ledger.machine import Decision, View, decide
 from tael.ledger.records import LAST_ACCOUNT, LINKED, NO_ACCOUNT, AccountId, BookId, Posting, Result, Row, State
 from tael.ledger.store import Head
+
+_WARY: Final = 64
 
 
 class LinkedAcrossBooks(TaelError):
@@ -99,7 +102,10 @@ class Ledger:
         return len(due)
 
     async def plan(self, tx: Tx, book: BookId, postings: Sequence[Posting], *, now: datetime) -> Plan | None:
-        """Decide without the lock, for `carry_out` to write. None: nothing to write, or `post` has to look closer."""
+        """Decide without the lock, for `carry_out` to write. None: nothing to write, or `post` has to look closer.
+
+        Ids are taken to be new unless this process knows better: the insert finds out.
+        """
         shelf = self._shelf(book)
         head, tips = shelf.newest(), shelf.tips.copy()
         if (
@@ -109,7 +115,10 @@ class Ledger:
         ):
             return None
         at = {shelf.head.token, *(tip.head.token for tip in tips)}
-        view = await _view(tx, book, shelf, [tip.states for tip in tips], tips, postings, at=at)
+        look_up = shelf.wary > 0 or any(posting.reference is not None for posting in postings)
+        shelf.wary = max(0, shelf.wary - 1)
+        overlays = [tip.states for tip in tips]
+        view = await _view(tx, book, shelf, overlays, tips, postings, at=at, look_up=look_up)
         decision = _decide(view, postings, head, now)
         if not decision.rows or shelf.newest() is not head or shelf.head.token not in at:
             return None
@@ -118,9 +127,16 @@ class Ledger:
         return Plan(book, postings, now, head, tip)
 
     async def carry_out(self, tx: Tx, plan: Plan) -> list[Result]:
-        """Write a plan, or decide again when the log has gone another way."""
+        """Write a plan, or decide again when the log has gone another way. Raises `UniqueViolation` when an id was
+        used before; the transaction is then of no more use, and `post` in a new one gives the answers."""
         tip, shelf = plan.tip, self._shelf(plan.book)
-        if not await store.write(tx, plan.book, tip.decision, expected=plan.at, head=tip.head):
+        try:
+            written = await store.write(tx, plan.book, tip.decision, expected=plan.at, head=tip.head)
+        except UniqueViolation:
+            shelf.drop(tip)
+            shelf.wary = _WARY
+            raise
+        if not written:
             shelf.drop(tip)
             return await self._post(tx, plan.book, plan.postings, plan.now)
         await store.burn(tx, plan.book, tip.decision.burned, plan.now)
@@ -176,12 +192,12 @@ def _decide(view: View, postings: Sequence[Posting], head: Head, now: datetime) 
 
 async def _view(
     tx: Tx, book: BookId, shelf: Shelf, overlays: Sequence[dict[AccountId, State]], tips: Sequence[Tip],
-    postings: Sequence[Posting], *, at: Collection[int],
+    postings: Sequence[Posting], *, at: Collection[int], look_up: bool = True,
 ) -> View:  # fmt: skip
     """Everything the machine needs to know about `postings`. `tips` may not be visible to the statements here."""
     references = [posting.reference for posting in postings if posting.reference is not None]
     ids = [posting.id for posting in postings] + references
-    view = View(taken=await store.find(tx, book, ids))
+    view = View(taken=await store.find(tx, book, ids) if look_up else {})
     for tip in tips:
         view.taken |= {identity: tip.decision.taken[identity] for identity in ids if identity in tip.decision.taken}
     rows = [row for row in view.taken.values() if isinstance(row, Row)]

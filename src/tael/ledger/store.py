@@ -131,7 +131,8 @@ _INSERT_PLAIN: Final = f"""{_MOVE}
             debit_credits, credit_seq, credit_debits, credit_credits, $7::date, code, 0::smallint, null::smallint,
             null::smallint, null::int, null::bigint, null::bigint, null::bigint, null::bigint, null::uuid, null::text)),
         code, 0
-    from moved, unnest($8::plain_posting[]) where moved.token = $4::bigint"""  # noqa: S608 (our own columns)
+    from moved, unnest($8::plain_posting[]) where moved.token = $4::bigint and not exists (
+        select from unnest($8::plain_posting[]) n join refused_posting r on r.book = $1 and r.id = n.id)"""  # noqa: S608 (our own columns)
 
 _INSERT_FULL: Final = f"""{_MOVE}
     insert into posting (book, pos, id, at, debit, credit, amount, debit_seq, debit_debits, debit_credits, credit_seq,
@@ -144,7 +145,8 @@ _INSERT_FULL: Final = f"""{_MOVE}
             debit_debits_held, debit_credits_held, credit_debits_held, credit_credits_held, reference, order_no)),
         code, kind, flags, leg, timeout_s, debit_debits_held, debit_credits_held, credit_debits_held,
         credit_credits_held, reference, order_no
-    from moved, unnest($8::full_posting[]) where moved.token = $4::bigint"""  # noqa: S608 (our own columns)
+    from moved, unnest($8::full_posting[]) where moved.token = $4::bigint and not exists (
+        select from unnest($8::full_posting[]) n join refused_posting r on r.book = $1 and r.id = n.id)"""  # noqa: S608 (our own columns)
 
 _OPEN_HOLDS: Final = """
     insert into open_hold (book, id, pos, debit, credit, amount, expires_at)
@@ -220,7 +222,8 @@ async def newer(
 
 
 async def write(tx: Tx, book: BookId, decision: Decision, *, expected: Head, head: Head) -> bool:
-    """Write what was decided at `expected` and move the head. False: the head was elsewhere, nothing written."""
+    """Write what was decided at `expected` and move the head. False: nothing written, because the head was elsewhere
+    or an id was refused before. Raises `UniqueViolation` (constraint `posting_id`) when an id was used before."""
     sql, rows = (_INSERT_PLAIN, _plain_rows(decision)) if decision.plain else (_INSERT_FULL, _full_rows(decision))
     done = await tx.execute(
         sql, book, expected.token, head.pos, head.token, head.at, head.next_expiry, head.day, rows

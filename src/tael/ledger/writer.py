@@ -15,7 +15,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from tael.base.batch import Batcher
-from tael.base.db import Database
+from tael.base.db import Database, UniqueViolation
 from tael.ledger.posting import Ledger
 from tael.ledger.records import LINKED, BookId, Posting, Result
 
@@ -77,10 +77,19 @@ class _BookWriter:
 
     async def commit(self, postings: Sequence[Posting]) -> Sequence[Result]:
         """One transaction, decided ahead when possible."""
-        now = self.now()
+        try:
+            return await self.attempt(postings, ahead=True)
+        except UniqueViolation as problem:
+            if problem.constraint_name != "posting_id":
+                raise
+            return await self.attempt(postings, ahead=False)
+
+    async def attempt(self, postings: Sequence[Posting], *, ahead: bool) -> Sequence[Result]:
+        now, plan = self.now(), None
         async with self.db.transaction() as tx:
-            async with self.deciding:
-                plan = await self.ledger.plan(tx, self.book, postings, now=now)
+            if ahead:
+                async with self.deciding:
+                    plan = await self.ledger.plan(tx, self.book, postings, now=now)
             async with self.writing:
                 if plan is not None:
                     return await self.ledger.carry_out(tx, plan)
