@@ -144,7 +144,7 @@ class Relay:
     async def _singly(self) -> int:
         try:
             return await publish_singly(self._db, self._handlers, now=self._now())
-        except TaelError as problem:
+        except Exception as problem:  # noqa: BLE001 (a worker loop outlives its database)
             _log.warning("outbox.publish_failed", error=str(problem))
             return 0
 

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 import structlog
@@ -22,6 +23,7 @@ from tael.base.errors import JsonValue, TaelError
 from tael.base.ids import Ids
 
 _log = structlog.get_logger("tael.tasks")
+_MOST_FAILING: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +149,13 @@ class Worker:
         self, db: Database, queue: str, handler: Handler, now: Callable[[], datetime], *,
         concurrency: int = 16, lease_s: int = 60, poll_s: float = 0.5, retry_s: Sequence[int] = (1, 5, 30, 120, 600),
     ) -> None:  # fmt: skip
-        """`retry_s` is the ladder for a handler that raises; after its last rung the task is a dead letter."""
+        """`retry_s` is the ladder for a handler that raises; when it raises once more after the last rung, the task is
+        a dead letter. What is `retryable` is nobody's failure and is tried again after the first rung, for ever."""
         self._db, self.queue, self._handler, self._now = db, queue, handler, now
         self._concurrency, self._lease_s, self._poll_s, self._retry_s = concurrency, lease_s, poll_s, retry_s
         self._stopping = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._failed: dict[tuple[int, str], int] = {}
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the tasks under way are finished."""
@@ -183,13 +187,14 @@ class Worker:
     async def _claim(self, limit: int) -> list[Task]:
         try:
             return await claim(self._db, self.queue, now=self._now(), lease_s=self._lease_s, limit=limit)
-        except TaelError as problem:
+        except Exception as problem:  # noqa: BLE001 (a worker loop outlives its database)
             _log.warning("tasks.claim_failed", queue=self.queue, error=str(problem))
             return []
 
     async def _work(self, task: Task) -> None:
         try:
             verdict = await self._handler(task)
+            self._failed.pop((task.book, task.key), None)
         except Exception as problem:  # noqa: BLE001 (a worker loop outlives its tasks)
             _log.warning("tasks.failed", queue=task.queue, key=task.key, attempt=task.attempt, exc_info=problem)
             verdict = self._after_failure(task, problem)
@@ -199,10 +204,17 @@ class Worker:
             _log.warning("tasks.settle_failed", queue=task.queue, key=task.key, error=str(problem))
 
     def _after_failure(self, task: Task, problem: Exception) -> Verdict:
-        error = f"{type(problem).__name__}: {problem}"[:500]
-        if task.attempt > len(self._retry_s):
+        """Failures in a row decide, not claims: a long ladder of questions is no failure, and neither is a database
+        that was away for a moment."""
+        error, key = f"{type(problem).__name__}: {problem}"[:500], (task.book, task.key)
+        if isinstance(problem, TaelError) and problem.retryable:
+            return Again(self._now() + timedelta(seconds=self._retry_s[0]), error)
+        failed = self._failed.pop(key, 0)
+        if failed == len(self._retry_s):
             return Dead(error)
-        return Again(self._now() + timedelta(seconds=self._retry_s[task.attempt - 1]), error)
+        if len(self._failed) < _MOST_FAILING:
+            self._failed[key] = failed + 1
+        return Again(self._now() + timedelta(seconds=self._retry_s[failed]), error)
 
     async def _pause(self) -> None:
         """Until something finishes, the poll interval is over, or we are told to stop."""
