@@ -74,7 +74,7 @@ async def test_a_worker_outlives_a_claim_that_fails_in_a_way_nobody_thought_of(
         await tx.execute("alter table task rename to gone")
     worker = Worker(db, "q", handle, clock.now, poll_s=0.01)
     running = asyncio.create_task(worker.run())
-    await asyncio.sleep(0.1)
+    await asyncio.wait({running}, timeout=1)
     assert not running.done()
     async with db.transaction() as tx:
         await tx.execute("alter table gone rename to task")
@@ -94,7 +94,7 @@ async def test_the_relay_outlives_an_outbox_that_cannot_be_read(db: Database, id
         await tx.execute("alter table event rename to gone")
     relay = Relay(db, {"t": [handle]}, clock.now, poll_s=0.01)
     running = asyncio.create_task(relay.run())
-    await asyncio.sleep(0.1)
+    await asyncio.wait({running}, timeout=1)
     assert not running.done()
     async with db.transaction() as tx:
         await tx.execute("alter table gone rename to event")
