@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,14 @@ def environment(dsn: str, tmp_path: Path) -> dict[str, str]:
 def tael(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from tael.cli import main; main()", *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process does anything any more; what only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.fixture
@@ -103,3 +113,23 @@ def test_the_console_link_and_the_documents(environment: dict[str, str]) -> None
     assert tael("errors", environment=environment).stdout == (ROOT / "docs" / "errors.md").read_text("utf-8")
     document = tael("openapi", environment=environment).stdout
     assert document == (ROOT / "docs" / "openapi.json").read_text("utf-8")
+
+
+def test_sigterm_gives_the_node_back_and_ends_the_embedded_postgres(environment: dict[str, str]) -> None:
+    home = Path(tempfile.mkdtemp(prefix="tael-cli-"))
+    home.chmod(0o711)
+    alone = {name: value for name, value in environment.items() if name != "TAEL_DATABASE_URL"} | {
+        "TAEL_HOME": str(home)
+    }
+    command = [sys.executable, "-c", "from tael.cli import main; main()", "up"]
+    with subprocess.Popen(command, env=alone, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().rsplit(" ", 1)[1].strip()
+        with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5)) as http:
+            while http.get("/readyz").status_code != 200:
+                continue
+        postmaster = int((home / "pg18" / "postmaster.pid").read_text().split("\n", 1)[0])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert not runs(postmaster)
+    shutil.rmtree(home)

@@ -120,7 +120,7 @@ class Database:
                 statement_cache_size=512, max_cached_statement_lifetime=0, command_timeout=60,
                 reset=_keep_session, max_inactive_connection_lifetime=0,
             )  # fmt: skip
-        except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as problem:
+        except _BROKEN as problem:
             raise DatabaseUnavailable(f"no connection: {type(problem).__name__}") from problem
         return cls(pool, dsn)
 
@@ -166,10 +166,8 @@ class Database:
     async def _connection(self) -> AsyncGenerator[Connection]:
         try:
             connection = await self._pool.acquire(timeout=5)
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as problem:
+        except (*_BROKEN, TimeoutError, asyncpg.TooManyConnectionsError) as problem:
             raise DatabaseUnavailable(f"no connection: {type(problem).__name__}") from problem
-        except asyncpg.TooManyConnectionsError as problem:
-            raise DatabaseUnavailable("too many connections") from problem
         try:
             yield connection
         except _NOTHING_CHANGED as problem:
@@ -180,13 +178,19 @@ class Database:
             await self._pool.release(connection)
 
 
-# Raised before COMMIT was sent: the server has rolled back or will.
-_NOTHING_CHANGED = (
+# The connection is of no use any more. The driver reports some deaths of the server as a mistake inside itself.
+_BROKEN = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+# Raised before COMMIT was sent: the server has rolled back or will.
+_NOTHING_CHANGED = (
+    *_BROKEN,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
     asyncpg.DeadlockDetectedError,
@@ -194,24 +198,13 @@ _NOTHING_CHANGED = (
     asyncpg.DiskFullError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    OSError,
 )
-_COMMIT_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,
-    OSError,
-    TimeoutError,
-    asyncio.CancelledError,
-)
+_COMMIT_LOST = (*_BROKEN, TimeoutError)
 
 
 async def _commit(transaction: asyncpg.transaction.Transaction) -> None:
     try:
         await transaction.commit()
-    except asyncio.CancelledError:
-        raise
     except _COMMIT_LOST as problem:
         raise OutcomeUnknown(type(problem).__name__) from problem
 
@@ -221,7 +214,7 @@ async def _roll_back(connection: Connection, transaction: asyncpg.transaction.Tr
         return
     try:
         await transaction.rollback()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         # The connection is broken; the server rolls back by itself and the pool replaces the connection.
         connection.terminate()
 

@@ -4,11 +4,14 @@ SIGTERM and Ctrl-C finish the requests under way, then the background work, then
 is started again; what it left behind is found by leases and keys.
 """
 
+import asyncio
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -41,7 +44,19 @@ async def _serve(settings: Settings, dsn: str, listener: socket.socket) -> None:
             system.app, log_config=None, access_log=False, lifespan="off", http=PatientProtocol, loop="none",
             timeout_keep_alive=30, proxy_headers=False, timeout_graceful_shutdown=20, server_header=False, backlog=2048,
         )  # fmt: skip
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _Server(config).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server whose end is ours: uvicorn's own raises the signal again and would kill us before we have finished."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """SIGTERM and Ctrl-C ask the server to end, once."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 def _listen(settings: Settings) -> socket.socket:
