@@ -41,7 +41,8 @@ from tael.channels.accounts import MerchantAccounts
 from tael.channels.transport import Transport as ChannelTransport
 from tael.console import docs, status
 from tael.guard import KeyRing, declared_scope, forget_old
-from tael.ledger import Ledger
+from tael.ledger import Ledger, cut_day
+from tael.ledger import books as ledger_books
 from tael.ledger import routes as ledger_routes
 from tael.payments import routes as payment_routes
 from tael.payments.chart import Chart
@@ -129,6 +130,7 @@ class System:
             (30, self._synchronise),
             (30, self.refresh_accounts),
             (60, self._forget),
+            (5, self.keep_books),
         ]
 
     async def _synchronise(self) -> None:
@@ -141,6 +143,15 @@ class System:
             _log.error("merchant_account.unusable", error=str(refusal))
         for account in self.platform.accounts:
             await self.platform.connector(account).keep_keys(account, now=self.clock.now())
+
+    async def keep_books(self) -> None:
+        """Move every book's accounting day on when it is over, and record the expiry of holds whose time is over."""
+        async with self.db.transaction() as tx:
+            books = await ledger_books(tx)
+        for book in books:
+            async with self.db.transaction() as tx:
+                await cut_day(tx, book, now=self.clock.now())
+                await self.platform.ledger.expire_due(tx, book, now=self.clock.now())
 
     async def _forget(self) -> None:
         async with self.db.transaction() as tx:

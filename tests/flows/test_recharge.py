@@ -1,6 +1,7 @@
 """Recharge by WeChat QR code: paid once, whatever comes first, twice, late or not at all."""
 
 import asyncio
+from datetime import date, timedelta
 
 import pytest
 
@@ -292,3 +293,21 @@ async def test_the_business_is_told_once_with_a_verified_signature(shop: Shop) -
     (message,) = shop.receiver.kept["/shop"].values()
     assert order["order_no"].encode() in message
     assert b'"recharge.paid"' in message
+
+
+async def test_the_accounting_day_moves_on_by_itself(shop: Shop) -> None:
+    account = await shop.account()
+
+    async def paid() -> str:
+        order = (await shop.recharge(account)).json()
+        await shop.sim.pay(order["attempts"][0]["attempt_no"])
+        await shop.sim.drain()
+        entries = (await shop.http.get(f"/v1/accounts/{account}/entries")).json()["data"]
+        return entries[-1]["day"]
+
+    first = await paid()
+    await shop.advance(24 * 3600)
+    await shop.system.keep_books()
+    second = await paid()
+    assert date.fromisoformat(second) - date.fromisoformat(first) == timedelta(days=1)
+    await shop.check_books()

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from tael.base.clock import ACCOUNTING_ZONE
 from tael.base.db import Database, Tx
-from tael.ledger.records import BookId
+from tael.ledger import books
 from tael.ledger.trial_balance import SubjectBalance, is_balanced, trial_balance
 
 _LATEST = 20
@@ -79,8 +79,7 @@ async def figures(db: Database, *, today: date) -> Figures:
 
 
 async def _subjects(tx: Tx) -> list[SubjectBalance]:
-    books = await tx.fetch("select book from book order by book")
-    return [line for row in books for line in await trial_balance(tx, BookId(row["book"]))]
+    return [line for book in await books(tx) for line in await trial_balance(tx, book)]
 
 
 _TODAY = """

@@ -167,6 +167,11 @@ async def open_book(tx: Tx, book: BookId, *, name: str, now: datetime) -> bool:
     return done == "INSERT 0 1"
 
 
+async def books(tx: Tx) -> list[BookId]:
+    """Every book of this database."""
+    return [BookId(record["book"]) for record in await tx.fetch("select book from book order by book")]
+
+
 async def cut_day(tx: Tx, book: BookId, *, now: datetime) -> bool:
     """Move the accounting day (会计日) on to the day of `now`; True when it moved. A periodic job, never back."""
     done = await tx.execute(
