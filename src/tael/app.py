@@ -44,6 +44,7 @@ from tael.guard import KeyRing, declared_scope, forget_old
 from tael.ledger import Ledger, cut_day
 from tael.ledger import books as ledger_books
 from tael.ledger import routes as ledger_routes
+from tael.orders import forget_submissions
 from tael.payments import routes as payment_routes
 from tael.payments.chart import Chart
 from tael.payments.handover import Handover
@@ -129,7 +130,7 @@ class System:
             (20, lambda: self.ids.renew(self.db)),
             (30, self._synchronise),
             (30, self.refresh_accounts),
-            (60, self._forget),
+            (20, self.forget),
             (5, self.keep_books),
         ]
 
@@ -153,9 +154,11 @@ class System:
                 await cut_day(tx, book, now=self.clock.now())
                 await self.platform.ledger.expire_due(tx, book, now=self.clock.now())
 
-    async def _forget(self) -> None:
+    async def forget(self) -> None:
+        """Delete what is kept for a time only, a bounded batch of each kind."""
         async with self.db.transaction() as tx:
             await forget_old(tx, now=self.clock.now())
+            await forget_submissions(tx, now=self.clock.now())
             await forget_callbacks(tx, now=self.clock.now())
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tael.base.db import Database
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -133,3 +135,17 @@ def test_sigterm_gives_the_node_back_and_ends_the_embedded_postgres(environment:
         assert process.wait() == 0
     assert not runs(postmaster)
     shutil.rmtree(home)
+
+
+async def test_a_dead_letter_is_shown_and_revived(environment: dict[str, str], db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(
+            """insert into task (book, id, queue, key, payload, due_at, attempt, dead_at, last_error, created_at)
+               values (1, 1, 'recover', 'RC1', 'null', now(), 9, now(), 'still unknown', now())"""
+        )
+    (letter,) = [json.loads(line) for line in tael("tasks", "dead", environment=environment).stdout.splitlines()]
+    assert (letter["key"], letter["error"]) == ("RC1", "still unknown")
+    assert tael("tasks", "revive", "RC1", environment=environment).returncode == 0
+    assert tael("tasks", "revive", "RC1", environment=environment).returncode == 1
+    async with db.transaction() as tx:
+        assert await tx.fetchval("select dead_at is null and attempt = 0 and due_at <= now() from task")

@@ -132,6 +132,28 @@ async def settle(db: Database, task: Task, verdict: Verdict, *, now: datetime) -
     return tag.endswith(" 1")
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Work that was given up, and why."""
+
+    book: int
+    queue: str
+    key: str
+    attempt: int
+    dead_at: datetime
+    error: str | None
+
+
+async def dead_letters(tx: Tx, queue: str, *, limit: int) -> list[DeadLetter]:
+    """The dead letters of a queue, oldest first."""
+    rows = await tx.fetch(
+        """select book, queue, key, attempt, dead_at, last_error from task
+           where queue = $1 and dead_at is not null order by dead_at limit $2""",
+        queue, limit,
+    )  # fmt: skip
+    return [DeadLetter(*row) for row in rows]
+
+
 async def revive(tx: Tx, queue: str, *, book: int, key: str, now: datetime) -> bool:
     """Put a dead letter back into its queue, due now; False when there is none."""
     tag = await tx.execute(

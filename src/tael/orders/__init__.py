@@ -24,7 +24,7 @@ from tael.orders.opening import (
     open_orders,
 )
 from tael.orders.states import ATTEMPT_MOVES, OPEN_ATTEMPT, ORDER_MOVES, UNPAID_ORDER, AttemptState, OrderState
-from tael.orders.store import Attempt, NewAttempt, NewOrder, Order
+from tael.orders.store import Attempt, NewAttempt, NewOrder, Order, forget_submissions
 
 __all__ = [
     "ATTEMPT_MOVES",
@@ -47,6 +47,7 @@ __all__ = [
     "attempts_of",
     "find_attempt",
     "find_order",
+    "forget_submissions",
     "lock_by_attempt",
     "lock_orders",
     "move_attempt",

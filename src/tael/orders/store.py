@@ -207,6 +207,17 @@ async def take_submissions(
     return held
 
 
+async def forget_submissions(tx: Tx, *, now: datetime, limit: int = 5000) -> int:
+    """Delete submissions whose guard is over, `limit` at most; answers how many."""
+    tag = await tx.execute(
+        """delete from order_submission where (book, digest) in
+               (select book, digest from order_submission where expires_at <= $1 order by expires_at limit $2
+                for update skip locked)""",
+        now, limit,
+    )  # fmt: skip
+    return int(tag.split()[-1])
+
+
 async def lock_by_attempt(tx: Tx, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], tuple[Order, Attempt]]:
     """Lock the orders and attempts of (book, attempt_no), in order-number order, and answer what they are now."""
     numbers = await tx.fetch(
