@@ -49,11 +49,11 @@ from tael.payments import routes as payment_routes
 from tael.payments.chart import Chart
 from tael.payments.handover import Handover
 from tael.payments.notice_endpoint import NoticeEndpoint
-from tael.payments.notices import Notices
+from tael.payments.notices import Listeners, Notices, PayoutTold, RefundTold
 from tael.payments.platform import Platform
 from tael.payments.recharge import Recharges
 from tael.payments.recover import Recovery
-from tael.payments.settlement import RECOVERY, Settlement
+from tael.payments.settlement import RECOVERY, Settlement, UnknownAttempt
 
 TOPICS = ("recharge.paid", "recharge.failed", "recharge.closed", "recharge.suspended")
 """Every event there is; all of them are for callbacks. A business in this process would be listed here too."""
@@ -209,7 +209,8 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
         db, ids, clock.now, key, CallbackTransport(Policy(settings.mode, allow_loopback=settings.allow_loopback))
     )
     settlement, handover = Settlement(platform), Handover(platform)
-    recharges, notices = Recharges(platform, handover), Notices(platform, settlement)
+    recharges = Recharges(platform, handover)
+    notices = Notices(platform, settlement, Listeners(_no_refunds, _no_payouts))
     recovery = Recovery(platform, settlement, handover)
     ring = KeyRing(db, pepper=key, mode=settings.mode, now=clock.now)
     app = FastAPI(
@@ -239,6 +240,14 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
     for router in routers:
         app.include_router(router)
     return system
+
+
+async def _no_refunds(told: Sequence[RefundTold]) -> list[str | TaelError]:
+    return [UnknownAttempt(one.refund.number) for one in told]
+
+
+async def _no_payouts(told: Sequence[PayoutTold]) -> list[str | TaelError]:
+    return [UnknownAttempt(one.payout.number) for one in told]
 
 
 async def _ready(system: System) -> dict[str, str]:

@@ -195,7 +195,7 @@ async def test_what_is_not_proven_is_unknown_for_every_operation(connector: Conn
 def test_a_genuine_notice_is_opened_and_every_changed_byte_is_noticed(connector: Connector, sample: Sample):
     headers, raw = sample.notice
     event = connector.verify_notification(sample.account(), headers, raw, now=NOW)
-    assert event.payment.state is PaymentState.PAID
+    assert event.subject.state is PaymentState.PAID
     for position in range(0, len(raw), 7):
         changed = raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :]
         with pytest.raises(BadNotification):

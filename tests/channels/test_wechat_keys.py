@@ -181,7 +181,7 @@ async def test_both_modes_at_once_during_migration():
         assert keys_of(ours).keyring.announced(now=NOW) == PUBLIC_KEY_ID
         for signing in ({}, {"signer": "first", "name": serial("first")}):
             event = connector.verify_notification(ours, signature_headers(raw, **signing), raw, now=NOW)
-            assert event.payment.number == NUMBER
+            assert event.subject.number == NUMBER
     transport.close()
 
 

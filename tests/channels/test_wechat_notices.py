@@ -40,7 +40,7 @@ def test_a_genuine_notice():
     event = verify(ACCOUNT, signature_headers(raw), raw, now=NOW)
     assert (event.id, event.kind) == ("EV-2018022511223320873", "TRANSACTION.SUCCESS")
     assert event.occurred_at.isoformat() == "2026-03-02T04:05:01+00:00"
-    paid = event.payment
+    paid = event.subject
     assert (paid.number, paid.state, str(paid.amount)) == (NUMBER, PaymentState.PAID, "1.00 CNY")
     assert (paid.mchid, paid.appid, paid.channel_ref) == (MCHID, APPID, "4200001234202603021234567890")
 
@@ -143,7 +143,7 @@ def test_no_signature_header_may_come_twice_even_with_the_same_value(pair: tuple
 
 def test_header_names_have_no_case():
     headers = [(name.title(), value) for name, value in signature_headers(RAW)]
-    assert verify(ACCOUNT, headers, RAW, now=NOW).payment.number == NUMBER
+    assert verify(ACCOUNT, headers, RAW, now=NOW).subject.number == NUMBER
 
 
 def test_an_unknown_certificate_asks_for_renewal_but_calls_nobody():
@@ -151,7 +151,7 @@ def test_an_unknown_certificate_asks_for_renewal_but_calls_nobody():
     with pytest.raises(UnknownSigningKey):
         verify(ours, with_value("wechatpay-serial", serial("new certificate")), RAW, now=NOW)
     assert keys_of(ours).keyring.missed
-    assert verify(ours, signature_headers(RAW), RAW, now=NOW).payment.number == NUMBER, "the known key still verifies"
+    assert verify(ours, signature_headers(RAW), RAW, now=NOW).subject.number == NUMBER, "the known key still verifies"
 
 
 def test_answers():

@@ -63,7 +63,7 @@ def test_an_unknown_serial_clears_the_known_certificates():
     with pytest.raises(BadNotification):
         verify(ours, signature_headers(raw, signer="second", name=serial("second")), raw, now=NOW)
     known = signature_headers(raw, signer="first", name=serial("first"))
-    assert verify(ours, known, raw, now=NOW).payment.state is PaymentState.PAID
+    assert verify(ours, known, raw, now=NOW).subject.state is PaymentState.PAID
 
 
 def test_every_unknown_serial_causes_a_download():
@@ -121,4 +121,4 @@ def test_nothing_but_the_listed_codes_is_final_for_a_new_payment():
 
 def test_a_brace_inside_a_string_breaks_the_reader():
     raw = json.dumps(json.loads(notice()) | {"summary": "}{"}).encode()
-    assert verify(ACCOUNT, signature_headers(raw), raw, now=NOW).payment.state is PaymentState.PAID
+    assert verify(ACCOUNT, signature_headers(raw), raw, now=NOW).subject.state is PaymentState.PAID

@@ -102,7 +102,7 @@ def test_the_sdk_believes_what_we_believe(client: WeChatPay):
     raw = notice()
     headers = {name.title(): value for name, value in signature_headers(raw)}
     assert client.callback(headers, raw)["resource"]["out_trade_no"] == NUMBER
-    assert verify(ACCOUNT, list(headers.items()), raw, now=NOW).payment.number == NUMBER
+    assert verify(ACCOUNT, list(headers.items()), raw, now=NOW).subject.number == NUMBER
 
 
 def test_an_empty_204_is_signed_over_an_empty_line():

@@ -228,7 +228,7 @@ async def test_notices(market: Market, fault: str | None, refusal: type[BadNotif
             market.connector.verify_notification(market.account, headers, raw, now=market.now())
         return
     event = market.connector.verify_notification(market.account, headers, raw, now=market.now())
-    assert (event.payment.number, event.payment.amount) == (request.number, Money(8800, "CNY"))
+    assert (event.subject.number, event.subject.amount) == (request.number, Money(8800, "CNY"))
 
 
 async def test_certificate_mode(market: Market):

@@ -4,6 +4,7 @@ Live mode refuses to start with what is only fit for trials: a generated or shor
 callback receivers, or a database that may forget what it has acknowledged.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +49,10 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     """Live mode: /metrics needs this as bearer token; empty hides it."""
     database_pool: int = Field(default=20, ge=2, le=200)
+
+    def recovery_pause(self, asked: int) -> timedelta:
+        """How long to wait after the `asked`-th question about something unknown, from 0."""
+        return timedelta(seconds=self.recovery_ladder_s[min(asked, len(self.recovery_ladder_s) - 1)])
 
     def notice_url(self, channel: str, account: int) -> str:
         """The address a channel sends notices of a merchant account to."""

@@ -9,16 +9,28 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from tael.base.db import Database, Tx
 from tael.base.errors import TaelError
 from tael.channels import store
-from tael.channels.contract import AccountState, Connector, MerchantAccount, Operation
+from tael.channels.contract import (
+    AccountState,
+    Connector,
+    MakesRefunds,
+    MerchantAccount,
+    Operation,
+    PaysOut,
+    ServesBills,
+    TakesPayments,
+)
 from tael.channels.secrets import check_references, read_secrets
 from tael.channels.store import AccountRow
 from tael.channels.transport import check_address
 
 __all__ = ["AccountRow", "MerchantAccounts"]
+
+C = TypeVar("C")
 
 
 class UnknownChannel(TaelError):
@@ -53,11 +65,23 @@ class InvalidMerchantAccount(TaelError):
     status = 422
 
 
+class OperationNotSupported(TaelError):
+    """This channel cannot do that.
+    zh: 该渠道不支持此操作。
+    """
+
+    status = 422
+
+
 class MerchantAccounts:
     """The loaded merchant accounts of one process. Fill with `refresh`, then `get` without a query."""
 
     def __init__(self, connectors: Mapping[str, Connector]) -> None:
         self._connectors = connectors
+        self._takes_payments = {name: one for name, one in connectors.items() if isinstance(one, TakesPayments)}
+        self._makes_refunds = {name: one for name, one in connectors.items() if isinstance(one, MakesRefunds)}
+        self._pays_out = {name: one for name, one in connectors.items() if isinstance(one, PaysOut)}
+        self._serves_bills = {name: one for name, one in connectors.items() if isinstance(one, ServesBills)}
         self._loaded: dict[tuple[int, int], tuple[AccountRow, MerchantAccount]] = {}
 
     def __iter__(self) -> Iterator[MerchantAccount]:
@@ -73,6 +97,22 @@ class MerchantAccounts:
     def connector(self, account: MerchantAccount) -> Connector:
         """The connector that speaks for an account."""
         return self._connectors[account.channel]
+
+    def takes_payments(self, account: MerchantAccount) -> TakesPayments:
+        """The connector of an account that is to take a payment. Raises `OperationNotSupported`."""
+        return _able(self._takes_payments, account.channel)
+
+    def makes_refunds(self, account: MerchantAccount) -> MakesRefunds:
+        """The connector of an account that is to refund. Raises `OperationNotSupported`."""
+        return _able(self._makes_refunds, account.channel)
+
+    def pays_out(self, account: MerchantAccount) -> PaysOut:
+        """The connector of an account that is to pay out. Raises `OperationNotSupported`."""
+        return _able(self._pays_out, account.channel)
+
+    def serves_bills(self, account: MerchantAccount) -> ServesBills:
+        """The connector of an account whose bills are wanted. Raises `OperationNotSupported`."""
+        return _able(self._serves_bills, account.channel)
 
     async def refresh(self, db: Database) -> list[TaelError]:
         """Load what is new or changed; answers one refusal per account that cannot be used.
@@ -136,6 +176,13 @@ async def set_state(tx: Tx, *, book: int, name: str, state: AccountState, now: d
     """Pause an account (it opens no new payments) or activate it. Raises `MerchantAccountNotFound`."""
     if not await store.set_state(tx, book=book, name=name, state=state, now=now):
         raise MerchantAccountNotFound(name)
+
+
+def _able(connectors: Mapping[str, C], channel: str) -> C:
+    found = connectors.get(channel)
+    if found is None:
+        raise OperationNotSupported(channel, param="channel")
+    return found
 
 
 def _with_keys_of(known: tuple[AccountRow, MerchantAccount] | None, row: AccountRow) -> MerchantAccount | None:

@@ -25,8 +25,12 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FORM = re.compile(r"tael_(test|live)_(sk|pk|rk)_([0-9a-z]{8})_([0-9A-Za-z]{43})_([0-9A-Za-z]{6})")
 
 SCOPES = (
-    "accounts:read", "accounts:write", "recharges:read", "recharges:write", "webhooks:read", "webhooks:write",
-    "events:read", "suspense:read",
+    "accounts:read", "accounts:write", "recharges:read", "recharges:write", "payments:read", "payments:write",
+    "refunds:read", "refunds:write", "transfers:read", "transfers:write", "payees:read", "payees:write",
+    "withdrawals:read", "withdrawals:write", "withdrawals:approve", "adjustments:read", "adjustments:write",
+    "adjustments:approve", "approvals:read", "approvals:write", "routing:read", "routing:write", "risk:read",
+    "risk:write", "suspense:read", "suspense:write", "alerts:read", "alerts:write", "lookup:read", "webhooks:read",
+    "webhooks:write", "events:read",
 )  # fmt: skip
 """Every permission a key can carry: resource and verb."""
 

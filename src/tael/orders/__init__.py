@@ -23,6 +23,14 @@ from tael.orders.opening import (
     open_attempts,
     open_orders,
 )
+from tael.orders.refunding import (
+    OrderNotRefundable,
+    RefundExceeds,
+    abandon_refund,
+    begin_refund,
+    complete_refund,
+    refundable,
+)
 from tael.orders.states import ATTEMPT_MOVES, OPEN_ATTEMPT, ORDER_MOVES, UNPAID_ORDER, AttemptState, OrderState
 from tael.orders.store import Attempt, NewAttempt, NewOrder, Order, forget_submissions
 
@@ -43,8 +51,13 @@ __all__ = [
     "Order",
     "OrderNotFound",
     "OrderNotPayable",
+    "OrderNotRefundable",
     "OrderState",
+    "RefundExceeds",
+    "abandon_refund",
     "attempts_of",
+    "begin_refund",
+    "complete_refund",
     "find_attempt",
     "find_order",
     "forget_submissions",
@@ -55,5 +68,6 @@ __all__ = [
     "open_attempts",
     "open_orders",
     "page",
+    "refundable",
     "save",
 ]

@@ -141,5 +141,5 @@ def _begun(attempt: NewAttempt, now: datetime) -> Attempt:
     return Attempt(
         attempt.book, attempt.attempt_no, attempt.order_no, attempt.id, AttemptState.CREATED, attempt.channel,
         attempt.merchant_account, attempt.method, attempt.amount, attempt.currency, attempt.payer_id,
-        attempt.payer_ip, None, None, None, now, None,
+        attempt.payer_ip, None, None, None, now, None, attempt.return_url,
     )  # fmt: skip

@@ -21,6 +21,7 @@ class Order:
     """A payment order. `account` is the ledger account that the money is for, `amount` in minor units.
 
     `events` counts the events told about this order; `request_key` is the idempotency key it was opened with.
+    `refunded` has gone back to its source, `refund_pending` is on its way there; never more than `amount` together.
     """
 
     book: int
@@ -41,6 +42,8 @@ class Order:
     created_at: datetime
     expires_at: datetime
     paid_at: datetime | None
+    refund_pending: int = 0
+    refunded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Attempt:
     error: str | None
     created_at: datetime
     ended_at: datetime | None
+    return_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class NewAttempt:
     currency: str
     payer_id: str | None
     payer_ip: str | None
+    return_url: str | None = None
 
 
 async def insert_orders(tx: Tx, orders: Sequence[NewOrder], *, now: datetime) -> set[str]:
@@ -129,19 +134,20 @@ async def insert_attempts(tx: Tx, attempts: Sequence[NewAttempt], *, now: dateti
     """Insert the attempts of orders that have no open one; answers the attempt numbers that are in."""
     rows = await tx.fetch(
         """insert into payment_attempt (book, attempt_no, order_no, id, state, channel, merchant_account, method,
-               amount, currency, payer_id, payer_ip, created_at)
+               amount, currency, payer_id, payer_ip, return_url, created_at)
            select n.book, n.attempt_no, n.order_no, n.id, 'created', n.channel, n.merchant_account, n.method, n.amount,
-               n.currency, n.payer_id, n.payer_ip, $12
+               n.currency, n.payer_id, n.payer_ip, n.return_url, $13
            from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::text[],
-               $8::bigint[], $9::text[], $10::text[], $11::text[]) as n(book, attempt_no, order_no, id, channel,
-               merchant_account, method, amount, currency, payer_id, payer_ip)
+               $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[]) as n(book, attempt_no, order_no, id,
+               channel, merchant_account, method, amount, currency, payer_id, payer_ip, return_url)
            on conflict do nothing returning attempt_no""",
         [attempt.book for attempt in attempts], [attempt.attempt_no for attempt in attempts],
         [attempt.order_no for attempt in attempts], [attempt.id for attempt in attempts],
         [attempt.channel for attempt in attempts], [attempt.merchant_account for attempt in attempts],
         [attempt.method for attempt in attempts], [attempt.amount for attempt in attempts],
         [attempt.currency for attempt in attempts], [attempt.payer_id for attempt in attempts],
-        [attempt.payer_ip for attempt in attempts], now,
+        [attempt.payer_ip for attempt in attempts],
+        [attempt.return_url for attempt in attempts], now,
     )  # fmt: skip
     return {row["attempt_no"] for row in rows}
 
@@ -246,17 +252,20 @@ async def lock_orders(tx: Tx, keys: Sequence[tuple[int, str]]) -> list[Order]:
 
 
 async def update_orders(tx: Tx, orders: Sequence[Order]) -> None:
-    """Write the changed columns (state, reason, events, paid_at) of locked orders."""
+    """Write the changed columns (state, reason, events, paid_at, refunds) of locked orders."""
     if orders:
         await tx.execute(
-            """update payment_order o set state = n.state, reason = n.reason, events = n.events, paid_at = n.paid_at
-               from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[])
-                   as n(book, order_no, state, reason, events, paid_at)
+            """update payment_order o set state = n.state, reason = n.reason, events = n.events, paid_at = n.paid_at,
+                   refund_pending = n.refund_pending, refunded = n.refunded
+               from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::timestamptz[],
+                   $7::bigint[], $8::bigint[])
+                   as n(book, order_no, state, reason, events, paid_at, refund_pending, refunded)
                where o.book = any($1::bigint[]) and o.order_no = any($2::text[])
                    and o.book = n.book and o.order_no = n.order_no""",
             [order.book for order in orders], [order.order_no for order in orders], [order.state for order in orders],
             [order.reason for order in orders], [order.events for order in orders],
-            [order.paid_at for order in orders],
+            [order.paid_at for order in orders], [order.refund_pending for order in orders],
+            [order.refunded for order in orders],
         )  # fmt: skip
 
 
@@ -283,7 +292,7 @@ def read_order(row: Record) -> Order:
         row["book"], row["order_no"], row["id"], row["kind"], row["mode"], OrderState(row["state"]), row["account"],
         row["amount"], row["currency"], row["description"], row["business_order_no"], row["request_key"],
         msgspec.json.decode(row["metadata"]), row["reason"], row["events"], row["created_at"], row["expires_at"],
-        row["paid_at"],
+        row["paid_at"], row["refund_pending"], row["refunded"],
     )  # fmt: skip
 
 
@@ -294,7 +303,7 @@ def read_attempt(row: Record) -> Attempt:
         row["book"], row["attempt_no"], row["order_no"], row["id"], AttemptState(row["state"]), row["channel"],
         row["merchant_account"], row["method"], row["amount"], row["currency"], row["payer_id"], row["payer_ip"],
         row["channel_ref"], None if handoff is None else msgspec.json.decode(handoff), row["error"],
-        row["created_at"], row["ended_at"],
+        row["created_at"], row["ended_at"], row["return_url"],
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ async def keep_notices(tx: Tx, notices: Sequence[Notice], *, now: datetime) -> N
                $6::text[], $7::text[], $8::bytea[])""",
         [notice.book for notice in notices], [notice.id for notice in notices],
         [notice.merchant_account for notice in notices], [notice.event.id for notice in notices],
-        [notice.event.payment.number for notice in notices], [notice.event.payment.state for notice in notices],
+        [notice.event.subject.number for notice in notices], [notice.event.subject.state for notice in notices],
         [notice.event.sha256 for notice in notices], [notice.raw for notice in notices], now,
     )  # fmt: skip
 

@@ -77,7 +77,7 @@ class Handover:
     async def hand_over(self, begun: Begun) -> Answer:
         """Ask the channel for the hand-off of a committed attempt and record what it said. Safe to repeat."""
         account = self._platform.account_of(begun.attempt)
-        result = await self._platform.connector(account).create_payment(
+        result = await self._platform.accounts.takes_payments(account).create_payment(
             account, self._platform.channel_request(begun.order, begun.attempt), now=self._platform.now()
         )
         crash_point("handover.channel_answered")

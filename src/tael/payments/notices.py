@@ -2,10 +2,12 @@
 
     raw bytes -> verified (pure; nothing is stored or called for a bad one) -> kept -> settled -> acknowledged
 
+What a notice tells of decides who settles it: a payment here, a refund or a payout where those are made.
+
 The channel repeats a notice until it is acknowledged, so the acknowledgement is given only after the commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,6 +20,9 @@ from tael.channels.contract import (
     BadNotification,
     HttpReply,
     MerchantAccount,
+    PaymentView,
+    PayoutView,
+    RefundView,
     SignatureProbe,
     VerifiedEvent,
 )
@@ -37,12 +42,38 @@ class _Received:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RefundTold:
+    """A verified notice about a refund; `notice` is its id in the evidence."""
+
+    account: MerchantAccount
+    refund: RefundView
+    notice: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutTold:
+    """A verified notice about a payout; `notice` is its id in the evidence."""
+
+    account: MerchantAccount
+    payout: PayoutView
+    notice: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who settles what is not a payment; each answers one verdict or refusal per notice, in order, after its commit."""
+
+    refunds: Callable[[Sequence[RefundTold]], Awaitable[Sequence[str | TaelError]]]
+    payouts: Callable[[Sequence[PayoutTold]], Awaitable[Sequence[str | TaelError]]]
+
+
 class Notices:
     """Receives notices. Concurrent ones are kept and settled in batches."""
 
-    def __init__(self, platform: Platform, settlement: Settlement) -> None:
-        self._platform, self._settlement = platform, settlement
-        self._batch: Batcher[_Received, Verdict | TaelError] = Batcher(self._settle, max_wait_ms=MAX_WAIT_MS)
+    def __init__(self, platform: Platform, settlement: Settlement, listeners: Listeners) -> None:
+        self._platform, self._settlement, self._listeners = platform, settlement, listeners
+        self._batch: Batcher[_Received, str | TaelError] = Batcher(self._settle, max_wait_ms=MAX_WAIT_MS)
 
     async def receive(
         self, *, channel: str, account_id: int, headers: Sequence[tuple[str, str]], raw: bytes
@@ -80,8 +111,8 @@ class Notices:
             raise outcome
         return outcome
 
-    async def _settle(self, received: Sequence[_Received]) -> list[Verdict | TaelError]:
-        """Keep the evidence in a commit of its own, then settle what says "paid"."""
+    async def _settle(self, received: Sequence[_Received]) -> list[str | TaelError]:
+        """Keep the evidence in a commit of its own, then let each notice be settled by whoever made its subject."""
         now, platform = self._platform.now(), self._platform
         notices = [
             Notice(one.account.book, platform.ids.next(), one.account.id, one.event, one.raw) for one in received
@@ -90,13 +121,26 @@ class Notices:
             await evidence.keep_notices(tx, notices, now=now)
         crash_point("notice.kept")
         facts: dict[int, Fact] = {}
+        refunds: dict[int, RefundTold] = {}
+        payouts: dict[int, PayoutTold] = {}
         for index, (one, notice) in enumerate(zip(received, notices, strict=True)):
-            fact = fact_of(one.account, one.event.payment)
-            if fact is not None:
-                facts[index] = Fact(fact.account, fact.payment, notice.id)
-        outcomes = await self._settlement.settle(list(facts.values()), now=now) if facts else []
-        settled = dict(zip(facts, outcomes, strict=True))
-        # A verified notice that does not say "paid" decides nothing: recovery asks the channel.
+            match one.event.subject:
+                case PaymentView() as payment:
+                    fact = fact_of(one.account, payment)
+                    if fact is not None:
+                        facts[index] = Fact(fact.account, fact.payment, notice.id)
+                case RefundView() as refund:
+                    refunds[index] = RefundTold(one.account, refund, notice.id)
+                case PayoutView() as payout:
+                    payouts[index] = PayoutTold(one.account, payout, notice.id)
+        settled: dict[int, str | TaelError] = {}
+        if facts:
+            settled |= zip(facts, await self._settlement.settle(list(facts.values()), now=now), strict=True)
+        if refunds:
+            settled |= zip(refunds, await self._listeners.refunds(list(refunds.values())), strict=True)
+        if payouts:
+            settled |= zip(payouts, await self._listeners.payouts(list(payouts.values())), strict=True)
+        # A verified notice of a payment that does not say "paid" decides nothing: recovery asks the channel.
         return [settled.get(index, Verdict.KNOWN) for index in range(len(received))]
 
     def _report_refusal(self, account: MerchantAccount, refusal: TaelError) -> None:

@@ -50,4 +50,5 @@ class Platform:
             expires_at=order.expires_at,
             payer_id=attempt.payer_id,
             payer_ip=attempt.payer_ip,
+            return_url=attempt.return_url,
         )

@@ -144,7 +144,7 @@ class Recharges:
             order, account, command.method, payer_id=command.payer_id, payer_ip=command.payer_ip
         )
         request = platform.channel_request(order, attempt)
-        platform.connector(account).check_payment(account, request, now=now)
+        platform.accounts.takes_payments(account).check_payment(account, request, now=now)
         return _Intent(command, order, attempt)
 
     def _merchant_account(self, command: StartRecharge) -> MerchantAccount:

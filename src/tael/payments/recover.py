@@ -109,7 +109,7 @@ class Recovery:
     async def _close(self, order: Order, attempt: Attempt) -> bool:
         """Close at the channel, then here; a refusal to close usually means paid, so query."""
         account = self._platform.account_of(attempt)
-        connector = self._platform.connector(account)
+        connector = self._platform.accounts.takes_payments(account)
         result = await connector.close_payment(account, PaymentRef(attempt.attempt_no), now=self._platform.now())
         await self._keep(attempt, Operation.CLOSE, result)
         crash_point("recover.close_answered")
@@ -128,7 +128,7 @@ class Recovery:
         account = self._platform.account_of(attempt)
         now = self._platform.now()
         ref = PaymentRef(attempt.attempt_no)
-        result = await self._platform.connector(account).query_payment(account, ref, now=now)
+        result = await self._platform.accounts.takes_payments(account).query_payment(account, ref, now=now)
         await self._keep(attempt, Operation.QUERY, result)
         crash_point("recover.query_answered")
         if result.outcome is not Outcome.SUCCEEDED or result.value is None:
@@ -177,8 +177,8 @@ class Recovery:
 
     def _next(self, order: Order, asked: int) -> datetime:
         """When to ask again: after the ladder's next pause, but at once when the order expires before that."""
-        ladder, now = self._platform.settings.recovery_ladder_s, self._platform.now()
-        due = now + timedelta(seconds=ladder[min(asked, len(ladder) - 1)])
+        now = self._platform.now()
+        due = now + self._platform.settings.recovery_pause(asked)
         return min(due, order.expires_at) if now < order.expires_at else due
 
 

@@ -121,6 +121,6 @@ def _open(keys: WechatKeys, raw: bytes) -> VerifiedEvent:
         id=notice.id,
         kind=notice.event_type,
         occurred_at=read_time(notice.create_time),
-        payment=read_transaction(transaction),
+        subject=read_transaction(transaction),
         sha256=hashlib.sha256(raw).hexdigest(),
     )

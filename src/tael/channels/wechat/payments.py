@@ -43,7 +43,8 @@ Json: TypeAlias = "str | int | dict[str, Json]"
 HOUR_S = 3600
 SPEC = ConnectorSpec(
     name="wechat",
-    methods=frozenset(Method),
+    payees=frozenset(),
+    methods=frozenset({Method.NATIVE, Method.JSAPI, Method.H5, Method.APP}),
     currencies=frozenset({"CNY"}),
     numbers=dict.fromkeys((Operation.CREATE, Operation.QUERY, Operation.CLOSE), NUMBER),
     min_minor=1,
@@ -74,6 +75,7 @@ def check(account: MerchantAccount, request: PaymentRequest, *, now: datetime) -
     wrong = {
         "merchant_account": account.state != "active" or not account.appid,
         "number": not NUMBER.fullmatch(request.number),
+        "method": request.method not in SPEC.methods,
         "currency": amount.currency not in SPEC.currencies,
         "amount": not SPEC.min_minor <= amount.minor <= SPEC.max_minor,
         "description": not 1 <= len(request.description) <= 127 or not request.description.isprintable(),
@@ -197,6 +199,8 @@ def _read_handoff(
             return JsapiParams(sign_jsapi(account, _text(found.prepay_id), now=now, nonce=nonce), until)
         case Method.APP:
             return AppParams(sign_app(account, _text(found.prepay_id), now=now, nonce=nonce), until)
+        case Method.PAGE:
+            raise AssertionError("check refuses it")
 
 
 def sign_jsapi(account: MerchantAccount, prepay_id: str, *, now: datetime, nonce: str) -> dict[str, str]:
