@@ -59,7 +59,7 @@ CARRIED = [
 def test_what_the_order_must_be_compared_with_is_carried_as_it_was_said(change: dict[str, object], field: str):
     usual, raw = verify(ACCOUNT, signature_headers(notice()), notice(), now=NOW), notice(transaction(**change))
     changed = verify(ACCOUNT, signature_headers(raw), raw, now=NOW)
-    assert getattr(changed.payment, field) != getattr(usual.payment, field)
+    assert getattr(changed.subject, field) != getattr(usual.subject, field)
 
 
 def without(name: str) -> list[tuple[str, str]]:
