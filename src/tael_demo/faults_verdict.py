@@ -17,7 +17,7 @@ from tael.ledger.trial_balance import is_balanced, trial_balance
 from tael.ledger.verify import verify
 from tael_demo.faults_customers import PATIENCE_S, Customers, Impatient
 from tael_demo.faults_stage import BOOK, RECEIVER_PATH
-from tael_sandbox.views import OrderView
+from tael_sandbox import OrderView
 
 
 @dataclass(slots=True)

@@ -2,11 +2,12 @@
 tael.
 """
 
+from tael_sandbox.controls import Controls
 from tael_sandbox.faults import Fault
-from tael_sandbox.remote import Controls, Refused
+from tael_sandbox.remote import Refused
 from tael_sandbox.sandbox import Ready, Sandbox, SandboxProcess
-from tael_sandbox.views import ChangeMerchant, MerchantView, NewMerchant, OrderView
 from tael_sandbox.wechat.handoff import AppParams, JsapiParams
+from tael_sandbox.wechat.views import ChangeMerchant, MerchantView, NewMerchant, OrderView
 
 __all__ = [
     "AppParams",

@@ -18,8 +18,8 @@ import uvloop
 from cyclopts import Parameter
 
 from tael_sandbox.sandbox import Ready, Sandbox
-from tael_sandbox.views import NewMerchant
 from tael_sandbox.wechat.keys import Mode
+from tael_sandbox.wechat.views import NewMerchant
 
 app = cyclopts.App(name="tael_sandbox", help="Simulator of payment channels. No real money moves.")
 

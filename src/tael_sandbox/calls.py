@@ -1,4 +1,4 @@
-"""What was asked of the channel and what was told to merchants: the witness a test questions afterwards.
+"""What was asked of the channels and what was told to merchants: the witness a test questions afterwards.
 
 Counts cover the whole life of the process; the lists keep the latest entries only.
 """
@@ -11,7 +11,7 @@ _MOST_KEPT = 100_000
 
 
 class Call(Struct, frozen=True):
-    """One request to the channel. ``status`` 0: the line was closed without an answer. ``code``: the refusal, if
+    """One request to a channel. ``status`` 0: the line was closed without an answer. ``code``: the refusal, if
     any.
     """
 
@@ -22,6 +22,7 @@ class Call(Struct, frozen=True):
     status: int
     code: str = ""
     fault: str = ""
+    channel: str = "wechat"
 
 
 class Delivery(Struct, frozen=True):
@@ -39,6 +40,7 @@ class Delivery(Struct, frozen=True):
     answer: str
     accepted: bool
     fault: str = ""
+    channel: str = "wechat"
 
 
 class Witness:

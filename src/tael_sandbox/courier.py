@@ -1,4 +1,4 @@
-"""Carries notices to merchants on sandbox time, with the channel's ladder of retries.
+"""Carries notices to merchants on sandbox time, each with its channel's ladder of retries.
 
     due -> tried -> accepted (done)
                  -> refused or unheard -> due again after the next rung -> ... -> given up after the last rung
@@ -18,16 +18,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tael_sandbox.clock import Clock
+from tael_sandbox.happened import Happened
 
 _MOST_AT_ONCE = 64
 
 
 class Notice(Struct, frozen=True):
     """One message on its way; ``tries`` are behind it, the next is due at ``due_ms``. ``ladder_s``: waits after
-    each try.
+    each try. ``transaction_id`` is the channel's id of what the notice tells, ``topic`` the channel's word for it.
     """
 
     id: str
+    channel: str
     mchid: str
     out_trade_no: str
     transaction_id: str
@@ -36,9 +38,10 @@ class Notice(Struct, frozen=True):
     due_ms: int
     ladder_s: tuple[int, ...]
     tries: int = 0
+    topic: str = ""
 
 
-class Tried(Struct, frozen=True, tag="tried"):
+class Tried(Happened, frozen=True, tag="tried"):
     """A try is over. The journal keeps it, so that a restarted sandbox goes on from the same rung."""
 
     notice_id: str

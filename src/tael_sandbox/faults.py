@@ -1,58 +1,28 @@
 """Faults: what goes wrong on purpose, armed by a test or a person, used up one call at a time.
 
-Before the channel did anything: ``drop_before_commit``, ``5xx_before_commit``, ``429``, ``error`` (any status and
-code). After it did: ``commit_then_drop_reply``, ``5xx_after_commit``, ``delay_ms``, ``truncated_body``,
-``html_body``, ``empty_body``, ``garbage_body``, ``bad_signature``, ``unsigned``, ``stale_timestamp``,
-``notify_inside_create``. On a notice: ``drop``, ``duplicate``, ``late``, ``bad_signature``, ``stale_timestamp``,
-``signtest``, ``unknown_serial``, ``other_merchants_key``, ``bad_seal``, ``wrong_amount``, ``wrong_currency``,
-``wrong_appid``, ``wrong_mchid``, ``other_order``, ``out_of_order``.
+Every channel has its own ``Faults``, made from a table: operation -> the kinds that can happen to it. By convention
+
+    before the channel did anything   drop_before_commit  5xx_before_commit  429  error
+    after it did                      commit_then_drop_reply  5xx_after_commit  delay_ms  truncated_body  html_body
+                                      empty_body  garbage_body  bad_signature  unsigned ...
+    on a notice (operation notify)    drop  duplicate  late  out_of_order  bad_signature  wrong_amount  other_order ...
 
 Armed faults live in memory only: a restarted sandbox is healthy.
 """
 
-from typing import Literal, get_args
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-Operation = Literal["create", "query", "close", "certificates", "notify"]
-CallKind = Literal[
-    "drop_before_commit",
-    "5xx_before_commit",
-    "429",
-    "error",
-    "commit_then_drop_reply",
-    "5xx_after_commit",
-    "delay_ms",
-    "truncated_body",
-    "html_body",
-    "empty_body",
-    "garbage_body",
-    "bad_signature",
-    "unsigned",
-    "stale_timestamp",
-    "notify_inside_create",
-]
-NoticeKind = Literal[
-    "drop",
-    "duplicate",
-    "late",
-    "bad_signature",
-    "stale_timestamp",
-    "signtest",
-    "unknown_serial",
-    "other_merchants_key",
-    "bad_seal",
-    "wrong_amount",
-    "wrong_currency",
-    "wrong_appid",
-    "wrong_mchid",
-    "other_order",
-    "out_of_order",
-]
-BEFORE_COMMIT: frozenset[CallKind | NoticeKind] = frozenset({"drop_before_commit", "5xx_before_commit", "429", "error"})
-CALL_KINDS: tuple[str, ...] = get_args(CallKind)
-NOTICE_KINDS: tuple[str, ...] = get_args(NoticeKind)
+BEFORE_COMMIT = frozenset({"drop_before_commit", "5xx_before_commit", "429", "error"})
+AFTER_COMMIT = frozenset(
+    {
+        *("commit_then_drop_reply", "5xx_after_commit", "delay_ms", "truncated_body", "html_body"),
+        *("empty_body", "garbage_body", "bad_signature", "unsigned"),
+    }
+)
+ON_NOTICES = frozenset({"drop", "duplicate", "late", "out_of_order", "bad_signature", "wrong_amount", "other_order"})
 
 
 class Misarmed(Exception):
@@ -67,8 +37,8 @@ class Fault(Struct, frozen=True, kw_only=True):
     ``wrong_amount``; ``other_out_trade_no`` to ``other_order``.
     """
 
-    operation: Operation
-    kind: CallKind | NoticeKind
+    operation: str
+    kind: str
     count: int | None = 1
     out_trade_no: str = ""
     delay_ms: int = 0
@@ -81,17 +51,16 @@ class Fault(Struct, frozen=True, kw_only=True):
 
 
 class Faults:
-    """The armed faults, first armed first used."""
+    """The armed faults of one channel, first armed first used."""
 
-    def __init__(self) -> None:
-        """Start healthy."""
+    def __init__(self, kinds: Mapping[str, frozenset[str]]) -> None:
+        """Start healthy. ``kinds``: what can happen to each operation."""
         self.armed: list[Fault] = []
+        self._kinds = kinds
 
     def arm(self, fault: Fault) -> None:
         """Add a fault. Raises ``Misarmed``."""
-        kinds = NOTICE_KINDS if fault.operation == "notify" else CALL_KINDS
-        inside_create = fault.kind == "notify_inside_create" and fault.operation != "create"
-        if fault.kind not in kinds or inside_create or (fault.count is not None and fault.count < 1):
+        if fault.kind not in self._kinds.get(fault.operation, ()) or (fault.count is not None and fault.count < 1):
             raise Misarmed(f"{fault.kind} x {fault.count} cannot happen to {fault.operation}")
         self.armed.append(fault)
 
@@ -99,14 +68,14 @@ class Faults:
         """Disarm everything."""
         self.armed.clear()
 
-    def touches(self, operation: Operation) -> bool:
+    def touches(self, operation: str) -> bool:
         """Whether any fault waits for this operation; cheap enough for every call."""
         return bool(self.armed) and any(fault.operation == operation for fault in self.armed)
 
-    def take(self, operation: Operation, out_trade_no: str) -> Fault | None:
-        """Use one fault up, if one waits for this call."""
+    def take(self, operation: str, *numbers: str) -> Fault | None:
+        """Use one fault up, if one waits for this call; ``numbers`` are those that the call is about."""
         for index, fault in enumerate(self.armed):
-            if fault.operation == operation and fault.out_trade_no in ("", out_trade_no):
+            if fault.operation == operation and (not fault.out_trade_no or fault.out_trade_no in numbers):
                 if fault.count == 1:
                     del self.armed[index]
                 elif fault.count is not None:

@@ -11,19 +11,18 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator
-from functools import partial
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from tael_sandbox.app import App
-from tael_sandbox.control import create_merchant, view_merchant
-from tael_sandbox.remote import Controls
+from tael_sandbox.channels import Channels
+from tael_sandbox.controls import Controls
 from tael_sandbox.serving import listen, serving
 from tael_sandbox.tunnel import Tunnel, tunnel
-from tael_sandbox.views import MerchantView, NewMerchant
-from tael_sandbox.wechat import notify
+from tael_sandbox.wechat.control import create_merchant, view_merchant
+from tael_sandbox.wechat.views import MerchantView, NewMerchant
 from tael_sandbox.world import World
 
 
@@ -38,12 +37,13 @@ class Ready(Struct, frozen=True):
 
 
 class Sandbox(Controls):
-    """A running sandbox in this process; ``world`` is its inside, for tests of the sandbox itself."""
+    """A running sandbox in this process; ``world`` and ``channels`` are its inside, for tests of the sandbox itself."""
 
-    def __init__(self, base_url: str, merchant: MerchantView, world: World, app: App) -> None:
+    def __init__(self, merchant: MerchantView, world: World, channels: Channels, app: App) -> None:
         """Use ``Sandbox.start``."""
-        super().__init__(base_url, merchant)
+        super().__init__(world.base_url, merchant)
         self.world = world
+        self.channels = channels
         self._app = app
 
     @classmethod
@@ -66,11 +66,12 @@ class Sandbox(Controls):
         with contextlib.closing(listen(port)) as sock:
             world = World.open(folder, seed=seed, notify_hosts=notify_hosts)
             world.base_url = _base_url(sock)
-            if len(world.merchants) == 0:
-                await create_merchant(world, merchant or NewMerchant())
-            app = App(world)
-            sandbox = cls(world.base_url, view_merchant(world, world.merchants.all()[0]), world, app)
-            courier = asyncio.create_task(world.courier.run(partial(notify.attempt, world)))
+            channels = Channels(world)
+            world.begin(channels.all())
+            first = await _first_merchant(channels, merchant)
+            app = App(world, channels.all())
+            sandbox = cls(first, world, channels, app)
+            courier = asyncio.create_task(world.courier.run(world.attempt))
             try:
                 async with serving(app, sock):
                     yield sandbox
@@ -121,6 +122,13 @@ class SandboxProcess(Controls):
         if self._process.returncode is None:
             self._process.send_signal(how)
         await self._process.communicate()
+
+
+async def _first_merchant(channels: Channels, wanted: NewMerchant | None) -> MerchantView:
+    wechat = channels.wechat.state
+    if len(wechat.merchants) == 0:
+        await create_merchant(wechat, wanted or NewMerchant())
+    return view_merchant(wechat, wechat.merchants.all()[0])
 
 
 async def _spawn(folder: Path, *, port: int, seed: str | None) -> tuple[asyncio.subprocess.Process, Ready]:

@@ -1,36 +1,35 @@
-"""Everything one sandbox knows, and the one way it changes: an event is applied in memory and appended to the
-journal.
+"""What all channels of one sandbox share, and the one way anything changes: an event is applied in memory and appended
+to the journal.
 
 At start the journal is replayed through the same ``apply``, so a sandbox that was killed comes back with every
-order, payment, balance and waiting notice it ever admitted to.
+order, payment, balance and waiting notice it ever admitted to. The world knows no channel: each brings its events, its
+state and its notices along (``Channel``), and ``channels.py`` lists them.
 """
 
 import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, cast
 
 import msgspec
-from msgspec import Struct
 
-from tael_sandbox.book import Book, Entry
+from tael_sandbox.book import Book
 from tael_sandbox.calls import Witness
 from tael_sandbox.clock import Clock, Mode, Wire
-from tael_sandbox.courier import Courier, Notice, Tried
+from tael_sandbox.courier import Courier, Notice, Tried, Verdict
 from tael_sandbox.faults import Faults
+from tael_sandbox.happened import Happened
 from tael_sandbox.ids import Ids
 from tael_sandbox.journal import Journal
 from tael_sandbox.outgoing import Poster
-from tael_sandbox.wechat import orders as wechat
-from tael_sandbox.wechat.merchants import Merchants
+from tael_sandbox.views import PaidView
+from tael_sandbox.web import Answer, Request
 
-# After the first try, WeChat Pay waits this long before each further one: 24 h 4 min in all.
-WECHAT_LADDER_S = (
-    *(15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600),
-    *(10_800, 10_800, 10_800, 21_600, 21_600),
-)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class ClockMoved(Struct, frozen=True, tag="clock"):
+class ClockMoved(Happened, frozen=True, tag="clock"):
     """Somebody set the clock."""
 
     mode: Mode
@@ -38,14 +37,11 @@ class ClockMoved(Struct, frozen=True, tag="clock"):
     now_ms: int
 
 
-Event = wechat.Event | Tried | ClockMoved
-
-
 class World:
-    """The state of one sandbox. Use ``World.open``."""
+    """The shared half of one sandbox. Use ``World.open``, then ``begin`` with its channels."""
 
     def __init__(self, folder: Path, *, seed: str, journal: Journal, notify_hosts: frozenset[str]) -> None:
-        """Wire the parts together; nothing is read yet."""
+        """Wire the parts together; nothing is replayed yet."""
         self.folder = folder
         self.base_url = ""
         self.notify_hosts = LOOPBACK | notify_hosts
@@ -53,49 +49,54 @@ class World:
         self.ids = Ids(seed)
         self.journal = journal
         self.book = Book()
-        self.faults = Faults()
         self.witness = Witness()
         self.poster = Poster()
         self.courier = Courier(self.clock, self.record)
-        self.merchants = Merchants(folder / "merchants")
-        self.orders = wechat.Orders()
+        self.channels: dict[str, Channel] = {}
+        self._owners: dict[type[Happened], Channel] = {}
         self._encoder = msgspec.json.Encoder()
+        self._past: list[bytes] = []
 
     @classmethod
     def open(cls, folder: Path, *, seed: str | None = None, notify_hosts: frozenset[str] = frozenset()) -> "World":
-        """Open a data folder, new or used, and replay its journal. A new folder keeps ``seed`` (default: a random
-        one) for good.
-        """
+        """Open a data folder, new or used. A new folder keeps ``seed`` (default: a random one) for good."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         kept = folder / "seed"
         if not kept.exists():
             kept.write_text(secrets.token_hex(8) if seed is None else seed)
         journal, lines = Journal.open(folder / "journal.jsonl")
         world = cls(folder, seed=kept.read_text(), journal=journal, notify_hosts=notify_hosts)
-        decoder = msgspec.json.Decoder(Event)
-        for line in lines:
-            world._apply(decoder.decode(line))
+        world._past = lines
         return world
+
+    def begin(self, channels: Sequence["Channel"]) -> None:
+        """Take the channels, the first as the one meant when a control call names none, and replay the journal."""
+        for channel in channels:
+            self.channels[channel.name] = channel
+            self._owners |= dict.fromkeys(channel.events, channel)
+        kinds = Tried | ClockMoved
+        for kind in self._owners:
+            kinds |= kind
+        decoder = msgspec.json.Decoder(cast("type[Happened]", kinds))
+        for line in self._past:
+            self._apply(decoder.decode(line))
+        self._past = []
 
     async def close(self) -> None:
         """Finish the journal and hang up."""
         await self.poster.close()
         await self.journal.close()
 
-    def record(self, event: Event) -> None:
+    def record(self, event: Happened) -> None:
         """Let an event happen. Whoever tells the outside about it waits for ``journal.settled`` first."""
         self.journal.append(self._encoder.encode(event))
         self._apply(event)
 
-    def order(self, mchid: str, out_trade_no: str) -> wechat.Order | None:
-        """The order as it stands now: one that has expired meanwhile is closed here."""
-        found = self.orders.get(mchid, out_trade_no)
-        if found is not None and found.open and self.clock.now_ms() >= found.expires_ms:
-            self.record(wechat.Closed(mchid, out_trade_no, found.expires_ms, "expired"))
-            return self.orders.get(mchid, out_trade_no)
-        return found
+    async def attempt(self, notice: Notice) -> Verdict:
+        """Let the notice's channel send it once."""
+        return await self.channels[notice.channel].attempt(notice)
 
-    def _apply(self, event: Event) -> None:
+    def _apply(self, event: Happened) -> None:
         match event:
             case Tried():
                 self.courier.apply(event)
@@ -107,40 +108,67 @@ class World:
                     self.clock.run()
                     self.clock.jump_to(event.now_ms)
                 self.courier.wake()
-            case wechat.Paid():
-                self.orders.apply(event)
-                self._book_payment(event)
-                self._announce(event, at_ms=event.at_ms)
-            case wechat.Renotified():
-                told = self.orders.payment(event.transaction_id)
-                self._announce(told, at_ms=event.at_ms)
-            case wechat.Refunded():
-                self.orders.apply(event)
-                merchant = f"merchant/{event.mchid}"
-                self.book.move(Entry(event.at_ms, merchant, "payers", event.amount_minor, "refund", event.out_trade_no))
             case _:
-                self.orders.apply(event)
+                self._owners[type(event)].apply(event)
 
-    def _book_payment(self, paid: wechat.Paid) -> None:
-        merchant = f"merchant/{paid.mchid}"
-        for debit, credit, amount, kind in (
-            ("payers", merchant, paid.payer_minor, "payment"),
-            ("coupons", merchant, paid.coupon_minor, "coupon"),
-            (merchant, "fees", paid.fee_minor, "fee"),
-        ):
-            self.book.move(Entry(paid.at_ms, debit, credit, amount, kind, paid.transaction_id))
 
-    def _announce(self, paid: wechat.Paid, *, at_ms: int) -> None:
-        order = self.orders.get(paid.mchid, paid.out_trade_no)
-        assert order is not None, "only an order that exists is paid"
-        notice = Notice(
-            id=paid.notice_id,
-            mchid=paid.mchid,
-            out_trade_no=paid.out_trade_no,
-            transaction_id=paid.transaction_id,
-            url=order.terms.notify_url,
-            created_ms=paid.at_ms,
-            due_ms=at_ms,
-            ladder_s=WECHAT_LADDER_S,
-        )
-        self.courier.add(notice)
+class State:
+    """What a channel's state starts from: the shared parts at hand, and faults of its own."""
+
+    def __init__(self, world: World, *, faults: Mapping[str, frozenset[str]]) -> None:
+        """``faults``: which kinds of fault each operation of this channel knows."""
+        self.world = world
+        self.clock = world.clock
+        self.ids = world.ids
+        self.journal = world.journal
+        self.book = world.book
+        self.witness = world.witness
+        self.poster = world.poster
+        self.courier = world.courier
+        self.notify_hosts = world.notify_hosts
+        self.record = world.record
+        self.faults = Faults(faults)
+
+    @property
+    def base_url(self) -> str:
+        """Where the sandbox listens."""
+        return self.world.base_url
+
+
+class Channel(ABC):
+    """One channel as the sandbox sees it. Paths are matched by their beginning."""
+
+    name: ClassVar[str]
+    events: ClassVar[tuple[type[Happened], ...]]
+    api_paths: ClassVar[tuple[str, ...]]
+    page_paths: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def apply(self, event: Happened) -> None:
+        """Let one of ``events`` have happened, at run time or at replay: pure memory, no clock, no disk."""
+
+    @abstractmethod
+    async def serve(self, request: Request) -> Answer:
+        """Answer an API call of a merchant's server; never raises for what the caller did."""
+
+    @abstractmethod
+    async def show(self, request: Request) -> Answer:
+        """Answer a person's browser."""
+
+    @abstractmethod
+    async def control(self, name: str, request: Request) -> Answer:
+        """Do what a test or the demo asks; ``name`` is the path without ``/_sim/<channel>/``. Raises ``Unknown`` and
+        ``NotPossible``. What it records is on disk before the answer goes out.
+        """
+
+    @abstractmethod
+    async def attempt(self, notice: Notice) -> Verdict:
+        """Send a notice once, after the journal is settled, and judge the answer; never raises."""
+
+    @abstractmethod
+    def paid(self) -> dict[str, PaidView]:
+        """How many payments each merchant got and what they come to."""
+
+    @abstractmethod
+    def heal(self) -> None:
+        """Disarm every fault."""

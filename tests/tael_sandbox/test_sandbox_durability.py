@@ -134,7 +134,7 @@ async def test_the_book_by_hand(sim: Sandbox, shop: Shop) -> None:
 
 @pytest.mark.parametrize(("total", "fee"), [(1, 0), (83, 0), (84, 1), (100, 1), (249, 1), (250, 2), (10_000, 60)])
 async def test_the_fee_is_rounded_half_up(sim: Sandbox, total: int, fee: int) -> None:
-    assert sim.world.merchants.all()[0].fee_minor(total) == fee
+    assert sim.channels.wechat.state.merchants.all()[0].fee_minor(total) == fee
 
 
 async def test_files_with_secrets_are_for_the_owner_only(tmp_path: Path) -> None:

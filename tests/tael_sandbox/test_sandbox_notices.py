@@ -7,7 +7,7 @@ from cryptography.exceptions import InvalidTag
 from tael_sandbox_shop import NOON_MS, ORDER, Ear, Heard, Shop
 
 from tael_sandbox import ChangeMerchant, Fault, NewMerchant, Sandbox
-from tael_sandbox.world import WECHAT_LADDER_S
+from tael_sandbox.wechat.state import LADDER_S
 
 NUMBER = ORDER["out_trade_no"]
 
@@ -31,7 +31,7 @@ async def test_a_notice_is_signed_sealed_and_told_once(sim: Sandbox, shop: Shop,
 
 
 def test_the_ladder_is_the_documented_one() -> None:
-    assert (len(WECHAT_LADDER_S), sum(WECHAT_LADDER_S)) == (15, 24 * 3600 + 4 * 60)
+    assert (len(LADDER_S), sum(LADDER_S)) == (15, 24 * 3600 + 4 * 60)
 
 
 async def test_a_refused_notice_climbs_the_whole_ladder_with_one_id(sim: Sandbox, shop: Shop, ear: Ear) -> None:
@@ -39,7 +39,7 @@ async def test_a_refused_notice_climbs_the_whole_ladder_with_one_id(sim: Sandbox
     await _paid(sim, shop, ear)
     await sim.advance(2 * 86_400)
     seen = await sim.deliveries()
-    due = [sum(WECHAT_LADDER_S[:rung]) for rung in range(16)]
+    due = [sum(LADDER_S[:rung]) for rung in range(16)]
     assert [(one.at_ms - NOON_MS) // 1000 for one in seen.tried] == due
     assert len({json.loads(one.body)["id"] for one in ear.heard}) == 1
     assert len({one.headers["wechatpay-signature"] for one in ear.heard}) == 16

@@ -17,19 +17,19 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from msgspec import Struct
 
 from tael_sandbox.calls import Call
-from tael_sandbox.faults import BEFORE_COMMIT, Fault, Operation
+from tael_sandbox.faults import BEFORE_COMMIT, Fault
 from tael_sandbox.web import HTML, Answer, Request
 from tael_sandbox.wechat import certificates, close, create, query, user
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.orders import Method
 from tael_sandbox.wechat.refusals import Refusal
 from tael_sandbox.wechat.signing import SCHEME, read_authorization, request_is_genuine, sign_reply
-from tael_sandbox.world import World
+from tael_sandbox.wechat.state import Wechat
 
 _WINDOW_S = 300
 _STALE_S = 3600
 _NUMBER = r"(?P<name>[^/]+)"
-_ROUTES: tuple[tuple[Operation, str, str, re.Pattern[str]], ...] = (
+_ROUTES: tuple[tuple[str, str, str, re.Pattern[str]], ...] = (
     ("create", "create", "POST", re.compile(r"/v3/pay/transactions/(?P<name>native|jsapi|app|h5)")),
     ("query", "by_number", "GET", re.compile(rf"/v3/pay/transactions/out-trade-no/{_NUMBER}")),
     ("query", "by_transaction", "GET", re.compile(rf"/v3/pay/transactions/id/{_NUMBER}")),
@@ -41,7 +41,7 @@ Job = Literal["create", "by_number", "by_transaction", "close", "certificates"]
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    operation: Operation
+    operation: str
     job: Job
     name: str
 
@@ -50,27 +50,27 @@ class _JustNumber(Struct, frozen=True):
     out_trade_no: str = ""
 
 
-async def serve(world: World, request: Request) -> Answer:
+async def serve(wechat: Wechat, request: Request) -> Answer:
     """Answer one API call. Never raises for what a caller did."""
     try:
         route = _route(request)
-        merchant = _authenticate(world, request)
+        merchant = _authenticate(wechat, request)
     except Refusal as refusal:
-        _note(world, "refused", "", "", refusal.status, code=refusal.code)
-        return _finish(world, Answer(refusal.status, refusal.body))
-    number = _number(world, route, request)
-    fault = world.faults.take(route.operation, number) if world.faults.touches(route.operation) else None
+        _note(wechat, "refused", "", "", refusal.status, code=refusal.code)
+        return _finish(wechat, Answer(refusal.status, refusal.body))
+    number = _number(wechat, route, request)
+    fault = wechat.faults.take(route.operation, number) if wechat.faults.touches(route.operation) else None
     if fault is not None and fault.kind in BEFORE_COMMIT:
         answer, code = await _break_before(fault), fault.code
     else:
-        answer, code = _do(world, merchant, route, request)
-        await world.journal.settled()
+        answer, code = _do(wechat, merchant, route, request)
+        await wechat.journal.settled()
         if fault is not None and fault.kind == "notify_inside_create":
-            await _pay_inside(world, merchant, number)
-        answer = await _sign(world, merchant, request, answer, fault)
+            await _pay_inside(wechat, merchant, number)
+        answer = await _sign(wechat, merchant, request, answer, fault)
     status = 0 if answer.dropped else answer.status
-    _note(world, route.operation, merchant.mchid, number, status, code=code, fault=fault.kind if fault else "")
-    return _finish(world, answer)
+    _note(wechat, route.operation, merchant.mchid, number, status, code=code, fault=fault.kind if fault else "")
+    return _finish(wechat, answer)
 
 
 def _route(request: Request) -> _Route:
@@ -81,18 +81,18 @@ def _route(request: Request) -> _Route:
     raise Refusal("RESOURCE_NOT_EXISTS")
 
 
-def _authenticate(world: World, request: Request) -> Merchant:
+def _authenticate(wechat: Wechat, request: Request) -> Merchant:
     """The merchant who signed this request. Raises ``Refusal``."""
     accepts = request.headers.get("accept", "")
     if not request.headers.get("user-agent") or ("application/json" not in accepts and "*/*" not in accepts):
         raise Refusal("PARAM_ERROR", message="Http头缺少Accept或User-Agent")
     said = read_authorization(request.headers.get("authorization", ""))
-    merchant = world.merchants.get(said.mchid)
+    merchant = wechat.merchants.get(said.mchid)
     if merchant is None or said.serial != merchant.keys.merchant_serial:
         raise Refusal("SIGN_ERROR", message="商户证书序列号有误")
     if not said.timestamp.isascii() or not said.timestamp.isdigit() or len(said.timestamp) > 12:
         raise Refusal("SIGN_ERROR", message="Http头Authorization时间戳错误")
-    if abs(world.clock.wire_s() - int(said.timestamp)) >= _WINDOW_S:
+    if abs(wechat.clock.wire_s() - int(said.timestamp)) >= _WINDOW_S:
         raise Refusal("SIGN_ERROR", message="Http头Authorization时间戳与发送时间相差超过5分钟")
     key = merchant.keys.merchant_public
     if not request_is_genuine(key, said, method=request.method, target=request.target, body=request.body):
@@ -100,7 +100,7 @@ def _authenticate(world: World, request: Request) -> Merchant:
     return merchant
 
 
-def _number(world: World, route: _Route, request: Request) -> str:
+def _number(wechat: Wechat, route: _Route, request: Request) -> str:
     """The merchant's order number that this call is about, for the record and for faults meant for one order."""
     if route.job == "create":
         try:
@@ -108,32 +108,32 @@ def _number(world: World, route: _Route, request: Request) -> str:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return ""
     if route.job == "by_transaction":
-        order = world.orders.paid_as(route.name)
+        order = wechat.orders.paid_as(route.name)
         return "" if order is None else order.out_trade_no
     return route.name
 
 
-def _do(world: World, merchant: Merchant, route: _Route, request: Request) -> tuple[Answer, str]:
+def _do(wechat: Wechat, merchant: Merchant, route: _Route, request: Request) -> tuple[Answer, str]:
     """Run the operation; the second value is the refusal's code, or empty."""
     try:
-        return _operate(world, merchant, route, request), ""
+        return _operate(wechat, merchant, route, request), ""
     except Refusal as refusal:
         return Answer(refusal.status, refusal.body), refusal.code
 
 
-def _operate(world: World, merchant: Merchant, route: _Route, request: Request) -> Answer:
+def _operate(wechat: Wechat, merchant: Merchant, route: _Route, request: Request) -> Answer:
     match route.job:
         case "create":
-            said: object = create.create(world, merchant, method=cast(Method, route.name), raw=request.body)
+            said: object = create.create(wechat, merchant, method=cast(Method, route.name), raw=request.body)
         case "by_number":
-            said = query.by_number(world, merchant, out_trade_no=route.name, query=request.query)
+            said = query.by_number(wechat, merchant, out_trade_no=route.name, query=request.query)
         case "by_transaction":
-            said = query.by_transaction(world, merchant, transaction_id=route.name, query=request.query)
+            said = query.by_transaction(wechat, merchant, transaction_id=route.name, query=request.query)
         case "close":
-            close.close(world, merchant, out_trade_no=route.name, raw=request.body)
+            close.close(wechat, merchant, out_trade_no=route.name, raw=request.body)
             return Answer(204)
         case "certificates":
-            said = certificates.certificates(world, merchant)
+            said = certificates.certificates(wechat, merchant)
     return Answer(200, msgspec.json.encode(said))
 
 
@@ -146,18 +146,18 @@ async def _break_before(fault: Fault) -> Answer:
     return Answer(refusal.status, refusal.body)
 
 
-async def _pay_inside(world: World, merchant: Merchant, number: str) -> None:
+async def _pay_inside(wechat: Wechat, merchant: Merchant, number: str) -> None:
     """The user is faster than our reply: pay now and let the first notice be tried before the reply is written."""
-    order = world.order(merchant.mchid, number)
+    order = wechat.order(merchant.mchid, number)
     if order is not None and order.open:
-        user.pay(world, order)
-        await world.courier.drain()
+        user.pay(wechat, order)
+        await wechat.courier.drain()
 
 
-async def _sign(world: World, merchant: Merchant, request: Request, answer: Answer, fault: Fault | None) -> Answer:
+async def _sign(wechat: Wechat, merchant: Merchant, request: Request, answer: Answer, fault: Fault | None) -> Answer:
     """Sign the answer, unless a fault spoils it."""
     if fault is None:
-        return _signed(world, merchant, request, answer)
+        return _signed(wechat, merchant, request, answer)
     await asyncio.sleep(fault.delay_ms / 1000)
     match fault.kind:
         case "commit_then_drop_reply":
@@ -170,24 +170,24 @@ async def _sign(world: World, merchant: Merchant, request: Request, answer: Answ
         case "empty_body":
             return Answer(fault.status or 200)
         case "garbage_body":
-            return _signed(world, merchant, request, replace(answer, body=b'{"code_url": 17, "trade_state'))
+            return _signed(wechat, merchant, request, replace(answer, body=b'{"code_url": 17, "trade_state'))
         case "truncated_body":
-            whole = _signed(world, merchant, request, answer)
+            whole = _signed(wechat, merchant, request, answer)
             return replace(whole, cut_after=len(whole.body) // 2)
         case "bad_signature":
-            other = _signed(world, merchant, request, replace(answer, body=answer.body + b" "))
+            other = _signed(wechat, merchant, request, replace(answer, body=answer.body + b" "))
             return replace(other, body=answer.body)
         case "stale_timestamp":
-            return _signed(world, merchant, request, answer, seconds_ago=_STALE_S)
+            return _signed(wechat, merchant, request, answer, seconds_ago=_STALE_S)
         case "unsigned":
             return answer
         case _:
-            return _signed(world, merchant, request, answer)
+            return _signed(wechat, merchant, request, answer)
 
 
-def _signed(world: World, merchant: Merchant, request: Request, answer: Answer, *, seconds_ago: int = 0) -> Answer:
+def _signed(wechat: Wechat, merchant: Merchant, request: Request, answer: Answer, *, seconds_ago: int = 0) -> Answer:
     key_id, key = _reply_key(merchant, request.headers.get("wechatpay-serial", ""))
-    seconds, nonce = world.clock.wire_s() - seconds_ago, world.ids.nonce()
+    seconds, nonce = wechat.clock.wire_s() - seconds_ago, wechat.ids.nonce()
     headers = (
         ("Wechatpay-Timestamp", str(seconds)),
         ("Wechatpay-Nonce", nonce),
@@ -206,11 +206,11 @@ def _reply_key(merchant: Merchant, asked: str) -> tuple[str, RSAPrivateKey]:
     return keys.signing.serial, keys.signing.key
 
 
-def _finish(world: World, answer: Answer) -> Answer:
-    return replace(answer, headers=(*answer.headers, ("Request-ID", world.ids.nonce())))
+def _finish(wechat: Wechat, answer: Answer) -> Answer:
+    return replace(answer, headers=(*answer.headers, ("Request-ID", wechat.ids.nonce())))
 
 
 def _note(
-    world: World, operation: str, mchid: str, number: str, status: int, *, code: str = "", fault: str = ""
+    wechat: Wechat, operation: str, mchid: str, number: str, status: int, *, code: str = "", fault: str = ""
 ) -> None:
-    world.witness.heard(Call(world.clock.now_ms(), operation, mchid, number, status, code, fault))
+    wechat.witness.heard(Call(wechat.clock.now_ms(), operation, mchid, number, status, code, fault))

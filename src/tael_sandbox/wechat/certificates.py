@@ -7,19 +7,19 @@ from tael_sandbox.wechat.keys import Certificate
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.refusals import Refusal
 from tael_sandbox.wechat.signing import seal
+from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import china_time
-from tael_sandbox.world import World
 
 
-def certificates(world: World, merchant: Merchant) -> dict[str, object]:
+def certificates(wechat: Wechat, merchant: Merchant) -> dict[str, object]:
     """Every certificate that is served, the pending and the outgoing one too. Raises ``Refusal``."""
     if merchant.mode == "public_key":
         raise Refusal("RESOURCE_NOT_EXISTS", message="无可用的平台证书，请使用微信支付公钥")
-    return {"data": [_sealed(world, merchant, one) for one in merchant.keys.certificates]}
+    return {"data": [_sealed(wechat, merchant, one) for one in merchant.keys.certificates]}
 
 
-def _sealed(world: World, merchant: Merchant, one: Certificate) -> dict[str, object]:
-    nonce = world.ids.nonce(12)
+def _sealed(wechat: Wechat, merchant: Merchant, one: Certificate) -> dict[str, object]:
+    nonce = wechat.ids.nonce(12)
     return {
         "serial_no": one.serial,
         "effective_time": china_time(int(one.starts.timestamp()) * 1000),

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.orders import PAID_STATES, Closed
 from tael_sandbox.wechat.refusals import Detail, Refusal
-from tael_sandbox.world import World
+from tael_sandbox.wechat.state import Wechat
 
 
 class Body(Struct, frozen=True):
@@ -20,7 +20,7 @@ class Body(Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(Body)
 
 
-def close(world: World, merchant: Merchant, *, out_trade_no: str, raw: bytes) -> None:
+def close(wechat: Wechat, merchant: Merchant, *, out_trade_no: str, raw: bytes) -> None:
     """Close the order for good. Raises ``Refusal``: ORDERPAID, USERPAYING while the user is typing, ORDER_NOT_EXIST."""
     try:
         body = _DECODER.decode(raw)
@@ -28,7 +28,7 @@ def close(world: World, merchant: Merchant, *, out_trade_no: str, raw: bytes) ->
         raise Refusal("PARAM_ERROR", detail=Detail("/mchid", "missing")) from error
     if body.mchid != merchant.mchid:
         raise Refusal("NO_AUTH")
-    order = world.order(merchant.mchid, out_trade_no)
+    order = wechat.order(merchant.mchid, out_trade_no)
     if order is None:
         raise Refusal("ORDER_NOT_EXIST")
     if order.state in PAID_STATES:
@@ -36,4 +36,4 @@ def close(world: World, merchant: Merchant, *, out_trade_no: str, raw: bytes) ->
     if order.state == "USERPAYING":
         raise Refusal("USERPAYING")
     if order.state == "NOTPAY":
-        world.record(Closed(merchant.mchid, out_trade_no, world.clock.now_ms(), "asked"))
+        wechat.record(Closed(merchant.mchid, out_trade_no, wechat.clock.now_ms(), "asked"))

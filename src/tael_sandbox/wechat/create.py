@@ -16,8 +16,9 @@ from msgspec import Meta, Struct
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.orders import PAID_STATES, Method, Order, Placed, Reissued, Terms
 from tael_sandbox.wechat.refusals import Detail, Refusal
+from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import CHINA
-from tael_sandbox.world import LOOPBACK, World
+from tael_sandbox.world import LOOPBACK
 
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
@@ -70,27 +71,27 @@ class Body(Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(Body)
 
 
-def create(world: World, merchant: Merchant, *, method: Method, raw: bytes) -> dict[str, str]:
+def create(wechat: Wechat, merchant: Merchant, *, method: Method, raw: bytes) -> dict[str, str]:
     """Place the order, or find it placed, and return what the user's client needs. Raises ``Refusal``."""
     body = _read(raw)
-    _check_owner(world, merchant, body)
+    _check_owner(wechat, merchant, body)
     _check_scene(method, body)
-    _check_url(world, body.notify_url)
-    now_ms = world.clock.now_ms()
+    _check_url(wechat, body.notify_url)
+    now_ms = wechat.clock.now_ms()
     expires_ms = _expiry_ms(body.time_expire, now_ms=now_ms)
     terms = _terms(method, body)
-    order = world.order(merchant.mchid, body.out_trade_no)
+    order = wechat.order(merchant.mchid, body.out_trade_no)
     if order is None:
-        prepay_id, link = _fresh_link(world, merchant.mchid, body.out_trade_no, issue=1)
-        world.record(Placed(merchant.mchid, body.out_trade_no, terms, now_ms, expires_ms, prepay_id, link))
+        prepay_id, link = _fresh_link(wechat, merchant.mchid, body.out_trade_no, issue=1)
+        wechat.record(Placed(merchant.mchid, body.out_trade_no, terms, now_ms, expires_ms, prepay_id, link))
     else:
         _check_again(order, terms)
         if now_ms - order.issued_ms >= _LINK_LIFE_MS:
-            prepay_id, link = _fresh_link(world, merchant.mchid, body.out_trade_no, issue=order.issues + 1)
-            world.record(Reissued(merchant.mchid, body.out_trade_no, now_ms, prepay_id, link))
-    placed = world.orders.get(merchant.mchid, body.out_trade_no)
+            prepay_id, link = _fresh_link(wechat, merchant.mchid, body.out_trade_no, issue=order.issues + 1)
+            wechat.record(Reissued(merchant.mchid, body.out_trade_no, now_ms, prepay_id, link))
+    placed = wechat.orders.get(merchant.mchid, body.out_trade_no)
     assert placed is not None, "it was just placed or found"
-    return _handoff(world, placed)
+    return _handoff(wechat, placed)
 
 
 def code_url(order: Order) -> str:
@@ -110,8 +111,8 @@ def _read(raw: bytes) -> Body:
         raise Refusal("PARAM_ERROR", message="请求体不是合法的JSON", detail=Detail("/", "not JSON")) from error
 
 
-def _check_owner(world: World, merchant: Merchant, body: Body) -> None:
-    if world.merchants.get(body.mchid) is None:
+def _check_owner(wechat: Wechat, merchant: Merchant, body: Body) -> None:
+    if wechat.merchants.get(body.mchid) is None:
         raise Refusal("MCH_NOT_EXISTS")
     if body.mchid != merchant.mchid:
         raise Refusal("NO_AUTH")
@@ -130,14 +131,14 @@ def _missing(field: str) -> Refusal:
     return Refusal("PARAM_ERROR", message=f"缺少参数 {field}", detail=Detail(field, "missing"))
 
 
-def _check_url(world: World, url: str) -> None:
+def _check_url(wechat: Wechat, url: str) -> None:
     """https without query; plain http only to this machine or a host the sandbox was told about."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise _bad_url(url) from None
-    plain = parts.scheme == "http" and (host in LOOPBACK or host in world.notify_hosts)
+    plain = parts.scheme == "http" and (host in LOOPBACK or host in wechat.notify_hosts)
     if not host or not (plain or parts.scheme == "https") or parts.query or parts.fragment or not url.isascii():
         raise _bad_url(url)
 
@@ -184,18 +185,18 @@ def _check_again(order: Order, terms: Terms) -> None:
         raise Refusal("OUT_TRADE_NO_USED")
 
 
-def _fresh_link(world: World, mchid: str, out_trade_no: str, *, issue: int) -> tuple[str, str]:
-    stamp = datetime.fromtimestamp(world.clock.now_s(), CHINA).strftime("%d%H%M%S")
-    prepay_id = f"wx{stamp}{world.ids.hexadecimal(26, 'prepay', mchid, out_trade_no, issue)}"
-    return prepay_id, world.ids.letters(9, "link", mchid, out_trade_no, issue)
+def _fresh_link(wechat: Wechat, mchid: str, out_trade_no: str, *, issue: int) -> tuple[str, str]:
+    stamp = datetime.fromtimestamp(wechat.clock.now_s(), CHINA).strftime("%d%H%M%S")
+    prepay_id = f"wx{stamp}{wechat.ids.hexadecimal(26, 'prepay', mchid, out_trade_no, issue)}"
+    return prepay_id, wechat.ids.letters(9, "link", mchid, out_trade_no, issue)
 
 
-def _handoff(world: World, order: Order) -> dict[str, str]:
+def _handoff(wechat: Wechat, order: Order) -> dict[str, str]:
     match order.terms.method:
         case "native":
             return {"code_url": code_url(order)}
         case "jsapi" | "app":
             return {"prepay_id": order.prepay_id}
         case "h5":
-            page = f"{world.base_url}/cgi-bin/mmpayweb-bin/checkmweb"
+            page = f"{wechat.base_url}/cgi-bin/mmpayweb-bin/checkmweb"
             return {"h5_url": f"{page}?prepay_id={order.prepay_id}&package={order.link}"}

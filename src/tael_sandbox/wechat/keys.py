@@ -1,14 +1,11 @@
 """The keys of one merchant and of the platform that serves it, made on the spot and kept in a folder.
 
-    merchant    private key + API certificate: signs requests; the platform keeps only the public half in use
-    platform    certificates in a life of  pending -> signing -> served -> gone, and one public key with an id
-    APIv3 key   32 ASCII characters that seal certificates and notifications
-
-Keys are loaded once and kept as objects: parsing a PEM costs a hundred signatures.
+merchant    private key + API certificate: signs requests; the platform keeps only the public half in use
+platform    certificates in a life of  pending -> signing -> served -> gone, and one public key with an id
+APIv3 key   32 ASCII characters that seal certificates and notifications
 """
 
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+
+from tael_sandbox.keyfiles import load_key, new_key, private_pem, public_pem, write_private
 
 Mode = Literal["certificate", "public_key", "both"]
 Stage = Literal["pending", "signing", "served"]
@@ -61,19 +60,19 @@ class Keyring:
         """Make all keys of a merchant; takes about a fifth of a second. One platform certificate signs from the
         start.
         """
-        merchant_key, public_key = _new_key(), _new_key()
+        merchant_key, public_key = new_key(), new_key()
         starts = _starts(now_ms)
         certificate = _issue(merchant_key, name=f"merchant {mchid}", starts=starts)
         ring = cls(
             mchid=mchid,
-            merchant_key_pem=_private_pem(merchant_key),
+            merchant_key_pem=private_pem(merchant_key),
             merchant_certificate_pem=_certificate_pem(certificate),
             merchant_serial=_serial(certificate),
             merchant_public=merchant_key.public_key(),
             apiv3_key=secrets.token_hex(16),
             public_key_id=f"PUB_KEY_ID_01{mchid}{secrets.randbelow(10**20):020d}",
             public_key=public_key,
-            public_key_pem=_public_pem(public_key.public_key()),
+            public_key_pem=public_pem(public_key.public_key()),
         )
         return ring.with_certificate(now_ms=now_ms).switched()
 
@@ -84,7 +83,7 @@ class Keyring:
 
     def with_certificate(self, *, now_ms: int) -> "Keyring":
         """Rotation, first step: a new certificate is served beside the others but does not sign yet."""
-        key, starts = _new_key(), _starts(now_ms)
+        key, starts = new_key(), _starts(now_ms)
         issued = _issue(key, name="WeChat Pay platform (sandbox)", starts=starts)
         made = Certificate(_serial(issued), key, _certificate_pem(issued), starts, starts + _FIVE_YEARS, "pending")
         return replace(self, certificates=(*self.certificates, made))
@@ -107,11 +106,11 @@ class Keyring:
             "merchant_certificate.pem": self.merchant_certificate_pem,
             "apiv3_key": self.apiv3_key,
             "platform_public_key.pem": self.public_key_pem,
-            "platform_private_key.pem": _private_pem(self.public_key),
+            "platform_private_key.pem": private_pem(self.public_key),
         }
         for one in self.certificates:
             files[f"platform_certificate_{one.serial}.pem"] = one.pem
-            files[f"platform_certificate_{one.serial}.key"] = _private_pem(one.key)
+            files[f"platform_certificate_{one.serial}.key"] = private_pem(one.key)
         files["keys.json"] = json.dumps(
             {
                 "mchid": self.mchid,
@@ -139,7 +138,7 @@ class Keyring:
             merchant_public=merchant_public,
             apiv3_key=(folder / "apiv3_key").read_text(),
             public_key_id=cast(str, index["public_key_id"]),
-            public_key=_load_key(folder / "platform_private_key.pem"),
+            public_key=load_key(folder / "platform_private_key.pem"),
             public_key_pem=(folder / "platform_public_key.pem").read_text(),
             certificates=tuple(_load_certificate(folder, one) for one in listed),
         )
@@ -151,7 +150,7 @@ def _load_certificate(folder: Path, listed: Mapping[str, str]) -> Certificate:
     read = x509.load_pem_x509_certificate(pem.encode())
     return Certificate(
         serial=listed["serial"],
-        key=_load_key(folder / f"{name}.key"),
+        key=load_key(folder / f"{name}.key"),
         pem=pem,
         starts=read.not_valid_before_utc,
         ends=read.not_valid_after_utc,
@@ -162,10 +161,6 @@ def _load_certificate(folder: Path, listed: Mapping[str, str]) -> Certificate:
 def _starts(now_ms: int) -> datetime:
     """A day before now, so that a client whose clock is a little behind accepts the certificate."""
     return datetime.fromtimestamp(now_ms // 1000, UTC) - timedelta(days=1)
-
-
-def _new_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _issue(key: rsa.RSAPrivateKey, *, name: str, starts: datetime) -> x509.Certificate:
@@ -186,32 +181,5 @@ def _serial(certificate: x509.Certificate) -> str:
     return f"{certificate.serial_number:X}"
 
 
-def _private_pem(key: rsa.RSAPrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-
-
-def _public_pem(key: rsa.RSAPublicKey) -> str:
-    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
-
-
 def _certificate_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _load_key(path: Path) -> rsa.RSAPrivateKey:
-    # We made and wrote this key ourselves; checking its primes again would cost 30 ms at every start.
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None, unsafe_skip_rsa_key_validation=True)
-    assert isinstance(key, rsa.RSAPrivateKey), "we only make RSA keys"
-    return key
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole: a crash leaves the old one or the new one."""
-    fresh = path.with_name(path.name + ".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

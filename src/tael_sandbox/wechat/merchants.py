@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from tael_sandbox.wechat.keys import Keyring, Mode, write_private
+from tael_sandbox.keyfiles import write_private
+from tael_sandbox.wechat.keys import Keyring, Mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from tael_sandbox.faults import Fault
 from tael_sandbox.outgoing import NotDelivered
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.signing import SCHEME, seal, sign_reply
+from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import Transaction, china_time, show
-from tael_sandbox.world import World
 
 _ANSWER_WITHIN_S = 5
 _MOST_ANSWER_CHARS = 500
@@ -34,57 +34,57 @@ class _Letter:
     headers: dict[str, str]
 
 
-async def attempt(world: World, notice: Notice) -> Verdict:
+async def attempt(wechat: Wechat, notice: Notice) -> Verdict:
     """Send a notice once, as healthy or as broken as the armed faults want it."""
-    await world.journal.settled()
-    fault = world.faults.take("notify", notice.out_trade_no) if world.faults.touches("notify") else None
+    await wechat.journal.settled()
+    fault = wechat.faults.take("notify", notice.out_trade_no) if wechat.faults.touches("notify") else None
     if fault is None:
-        return await _send(world, notice, _letter(world, notice), fault="")
+        return await _send(wechat, notice, _letter(wechat, notice), fault="")
     match fault.kind:
         case "late":
             return Verdict(postponed_ms=fault.late_s * 1000)
         case "out_of_order":
             return Verdict(held=True)
         case "drop":
-            _note(world, notice, status=0, answer="dropped on purpose", accepted=False, fault=fault.kind)
+            _note(wechat, notice, status=0, answer="dropped on purpose", accepted=False, fault=fault.kind)
             return Verdict()
         case "duplicate":
-            letters = [_letter(world, notice) for _ in range(fault.times)]
-            sent = [_send(world, notice, letter, fault=fault.kind) for letter in letters]
+            letters = [_letter(wechat, notice) for _ in range(fault.times)]
+            sent = [_send(wechat, notice, letter, fault=fault.kind) for letter in letters]
             return (await asyncio.gather(*sent))[-1]
         case "signtest":
-            await _send(world, notice, _spoilt(world, notice, fault), fault=fault.kind)
-            return await _send(world, notice, _letter(world, notice), fault="")
+            await _send(wechat, notice, _spoilt(wechat, notice, fault), fault=fault.kind)
+            return await _send(wechat, notice, _letter(wechat, notice), fault="")
         case _:
-            return await _send(world, notice, _spoilt(world, notice, fault), fault=fault.kind)
+            return await _send(wechat, notice, _spoilt(wechat, notice, fault), fault=fault.kind)
 
 
-async def _send(world: World, notice: Notice, letter: _Letter, *, fault: str) -> Verdict:
+async def _send(wechat: Wechat, notice: Notice, letter: _Letter, *, fault: str) -> Verdict:
     parts = urlsplit(notice.url)
-    if parts.scheme != "http" or parts.hostname not in world.notify_hosts:
-        _note(world, notice, status=0, answer="not a host the sandbox may call", accepted=False, fault=fault)
+    if parts.scheme != "http" or parts.hostname not in wechat.notify_hosts:
+        _note(wechat, notice, status=0, answer="not a host the sandbox may call", accepted=False, fault=fault)
         return Verdict()
     try:
-        heard = await world.poster.post(
+        heard = await wechat.poster.post(
             notice.url, headers=letter.headers, body=letter.body, timeout_s=_ANSWER_WITHIN_S
         )
     except NotDelivered as error:
-        _note(world, notice, status=0, answer=str(error), accepted=False, fault=fault)
+        _note(wechat, notice, status=0, answer=str(error), accepted=False, fault=fault)
         return Verdict()
     accepted = heard.status in (200, 204)
     text = heard.body.decode("utf-8", "replace")[:_MOST_ANSWER_CHARS]
-    _note(world, notice, status=heard.status, answer=text, accepted=accepted, fault=fault)
+    _note(wechat, notice, status=heard.status, answer=text, accepted=accepted, fault=fault)
     return Verdict(accepted=accepted)
 
 
-def _letter(world: World, notice: Notice) -> _Letter:
-    merchant = _merchant(world, notice)
-    return _signed(world, notice, _body(world, merchant, notice, _transaction(world, notice)))
+def _letter(wechat: Wechat, notice: Notice) -> _Letter:
+    merchant = _merchant(wechat, notice)
+    return _signed(wechat, notice, _body(wechat, merchant, notice, _transaction(wechat, notice)))
 
 
-def _spoilt(world: World, notice: Notice, fault: Fault) -> _Letter:
+def _spoilt(wechat: Wechat, notice: Notice, fault: Fault) -> _Letter:
     """A letter with exactly one thing wrong; every other signature and seal in it is good."""
-    told = _transaction(world, notice)
+    told = _transaction(wechat, notice)
     match fault.kind:
         case "wrong_amount":
             total = fault.amount_minor or told.amount.total + 1
@@ -98,15 +98,15 @@ def _spoilt(world: World, notice: Notice, fault: Fault) -> _Letter:
         case "other_order":
             wrong = msgspec.structs.replace(told, out_trade_no=fault.other_out_trade_no or f"X{told.out_trade_no[1:]}")
         case _:
-            return _missigned(world, notice, fault)
-    return _signed(world, notice, _body(world, _merchant(world, notice), notice, wrong))
+            return _missigned(wechat, notice, fault)
+    return _signed(wechat, notice, _body(wechat, _merchant(wechat, notice), notice, wrong))
 
 
-def _missigned(world: World, notice: Notice, fault: Fault) -> _Letter:
+def _missigned(wechat: Wechat, notice: Notice, fault: Fault) -> _Letter:
     """Right content, wrong envelope."""
-    merchant = _merchant(world, notice)
-    body = _body(world, merchant, notice, _transaction(world, notice))
-    letter = _signed(world, notice, body, seconds_ago=fault.late_s if fault.kind == "stale_timestamp" else 0)
+    merchant = _merchant(wechat, notice)
+    body = _body(wechat, merchant, notice, _transaction(wechat, notice))
+    letter = _signed(wechat, notice, body, seconds_ago=fault.late_s if fault.kind == "stale_timestamp" else 0)
     match fault.kind:
         case "bad_signature":
             return replace(letter, body=body.replace(b'"summary":"', b'"summary":" ', 1))
@@ -116,30 +116,30 @@ def _missigned(world: World, notice: Notice, fault: Fault) -> _Letter:
         case "unknown_serial":
             return replace(letter, headers={**letter.headers, "Wechatpay-Serial": "7" * 40})
         case "bad_seal":
-            return _signed(world, notice, re.sub(rb'"associated_data":"\w+"', b'"associated_data":"forged"', body))
+            return _signed(wechat, notice, re.sub(rb'"associated_data":"\w+"', b'"associated_data":"forged"', body))
         case "other_merchants_key":
-            others = [one for one in world.merchants.all() if one.mchid != merchant.mchid]
-            return _signed(world, notice, body, key=(others or [merchant])[0].keys.public_key)
+            others = [one for one in wechat.merchants.all() if one.mchid != merchant.mchid]
+            return _signed(wechat, notice, body, key=(others or [merchant])[0].keys.public_key)
         case _:
             return letter
 
 
-def _merchant(world: World, notice: Notice) -> Merchant:
-    merchant = world.merchants.get(notice.mchid)
+def _merchant(wechat: Wechat, notice: Notice) -> Merchant:
+    merchant = wechat.merchants.get(notice.mchid)
     assert merchant is not None, "notices belong to merchants that exist"
     return merchant
 
 
-def _transaction(world: World, notice: Notice) -> Transaction:
+def _transaction(wechat: Wechat, notice: Notice) -> Transaction:
     """The payment that this notice tells of, which need not be the order's latest."""
-    order = world.orders.get(notice.mchid, notice.out_trade_no)
+    order = wechat.orders.get(notice.mchid, notice.out_trade_no)
     assert order is not None, "notices tell of orders that exist"
-    payment = world.orders.payment(notice.transaction_id)
+    payment = wechat.orders.payment(notice.transaction_id)
     return show(msgspec.structs.replace(order, state="SUCCESS"), payment=payment)
 
 
-def _body(world: World, merchant: Merchant, notice: Notice, told: Transaction) -> bytes:
-    nonce = world.ids.nonce(12)
+def _body(wechat: Wechat, merchant: Merchant, notice: Notice, told: Transaction) -> bytes:
+    nonce = wechat.ids.nonce(12)
     sealed = seal(merchant.keys.apiv3_key, msgspec.json.encode(told), nonce=nonce, associated="transaction")
     return msgspec.json.encode(
         {
@@ -160,10 +160,10 @@ def _body(world: World, merchant: Merchant, notice: Notice, told: Transaction) -
 
 
 def _signed(
-    world: World, notice: Notice, body: bytes, *, seconds_ago: int = 0, key: RSAPrivateKey | None = None
+    wechat: Wechat, notice: Notice, body: bytes, *, seconds_ago: int = 0, key: RSAPrivateKey | None = None
 ) -> _Letter:
-    key_id, right_key = _notice_key(world, notice)
-    seconds, nonce = world.clock.wire_s() - seconds_ago, world.ids.nonce()
+    key_id, right_key = _notice_key(wechat, notice)
+    seconds, nonce = wechat.clock.wire_s() - seconds_ago, wechat.ids.nonce()
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Mozilla/4.0",
@@ -176,20 +176,20 @@ def _signed(
     return _Letter(body, headers)
 
 
-def _notice_key(world: World, notice: Notice) -> tuple[str, RSAPrivateKey]:
+def _notice_key(wechat: Wechat, notice: Notice) -> tuple[str, RSAPrivateKey]:
     """While both kinds are in use, an order's own digits decide whether it is among the public key's share."""
-    merchant = _merchant(world, notice)
+    merchant = _merchant(wechat, notice)
     keys = merchant.keys
     share = {"public_key": 1000, "certificate": 0, "both": merchant.notify_by_public_key}[merchant.mode]
-    if int(world.ids.digits(3, "grey", notice.mchid, notice.out_trade_no)) < share:
+    if int(wechat.ids.digits(3, "grey", notice.mchid, notice.out_trade_no)) < share:
         return keys.public_key_id, keys.public_key
     return keys.signing.serial, keys.signing.key
 
 
-def _note(world: World, notice: Notice, *, status: int, answer: str, accepted: bool, fault: str) -> None:
-    world.witness.told(
+def _note(wechat: Wechat, notice: Notice, *, status: int, answer: str, accepted: bool, fault: str) -> None:
+    wechat.witness.told(
         Delivery(
-            at_ms=world.clock.now_ms(),
+            at_ms=wechat.clock.now_ms(),
             notice_id=notice.id,
             mchid=notice.mchid,
             out_trade_no=notice.out_trade_no,

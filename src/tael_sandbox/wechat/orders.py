@@ -14,6 +14,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tael_sandbox.happened import Happened
+
 Method = Literal["native", "jsapi", "app", "h5"]
 State = Literal["NOTPAY", "USERPAYING", "SUCCESS", "REFUND", "CLOSED", "REVOKED", "PAYERROR"]
 Key = tuple[str, str]
@@ -36,7 +38,7 @@ class Terms(Struct, frozen=True):
     profit_sharing: bool = False
 
 
-class Placed(Struct, frozen=True, tag="wechat.placed"):
+class Placed(Happened, frozen=True, tag="wechat.placed"):
     """A new order."""
 
     mchid: str
@@ -48,7 +50,7 @@ class Placed(Struct, frozen=True, tag="wechat.placed"):
     link: str
 
 
-class Reissued(Struct, frozen=True, tag="wechat.reissued"):
+class Reissued(Happened, frozen=True, tag="wechat.reissued"):
     """The same order got a new payment link, because the old one was too old."""
 
     mchid: str
@@ -58,7 +60,7 @@ class Reissued(Struct, frozen=True, tag="wechat.reissued"):
     link: str
 
 
-class Scanned(Struct, frozen=True, tag="wechat.scanned"):
+class Scanned(Happened, frozen=True, tag="wechat.scanned"):
     """The user opened the order and is typing a password."""
 
     mchid: str
@@ -66,7 +68,7 @@ class Scanned(Struct, frozen=True, tag="wechat.scanned"):
     at_ms: int
 
 
-class Paid(Struct, frozen=True, tag="wechat.paid"):
+class Paid(Happened, frozen=True, tag="wechat.paid"):
     """The user paid. ``payer_minor + coupon_minor == total_minor``; ``fee_minor`` is what the channel keeps."""
 
     mchid: str
@@ -81,7 +83,7 @@ class Paid(Struct, frozen=True, tag="wechat.paid"):
     openid: str
 
 
-class Declined(Struct, frozen=True, tag="wechat.declined"):
+class Declined(Happened, frozen=True, tag="wechat.declined"):
     """The payment failed; ``state`` is what the order shows afterwards."""
 
     mchid: str
@@ -90,7 +92,7 @@ class Declined(Struct, frozen=True, tag="wechat.declined"):
     state: State
 
 
-class Closed(Struct, frozen=True, tag="wechat.closed"):
+class Closed(Happened, frozen=True, tag="wechat.closed"):
     """No payment is possible any more."""
 
     mchid: str
@@ -99,7 +101,7 @@ class Closed(Struct, frozen=True, tag="wechat.closed"):
     why: Literal["asked", "expired"]
 
 
-class Refunded(Struct, frozen=True, tag="wechat.refunded"):
+class Refunded(Happened, frozen=True, tag="wechat.refunded"):
     """Money went back to the payer, by hand: the refund operations are not part of the sandbox yet."""
 
     mchid: str
@@ -108,7 +110,7 @@ class Refunded(Struct, frozen=True, tag="wechat.refunded"):
     amount_minor: int
 
 
-class Renotified(Struct, frozen=True, tag="wechat.renotified"):
+class Renotified(Happened, frozen=True, tag="wechat.renotified"):
     """The notice of a payment starts again from the first rung."""
 
     mchid: str

@@ -5,20 +5,20 @@ from urllib.parse import parse_qs
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.orders import Order
 from tael_sandbox.wechat.refusals import Detail, Refusal
+from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import Transaction, show
-from tael_sandbox.world import World
 
 
-def by_number(world: World, merchant: Merchant, *, out_trade_no: str, query: str) -> Transaction:
+def by_number(wechat: Wechat, merchant: Merchant, *, out_trade_no: str, query: str) -> Transaction:
     """The transaction of the merchant's own number. Raises ``Refusal``."""
     _check_mchid(merchant, query)
-    return _show(world.order(merchant.mchid, out_trade_no))
+    return _show(wechat.order(merchant.mchid, out_trade_no))
 
 
-def by_transaction(world: World, merchant: Merchant, *, transaction_id: str, query: str) -> Transaction:
+def by_transaction(wechat: Wechat, merchant: Merchant, *, transaction_id: str, query: str) -> Transaction:
     """The transaction with the channel's own id; there is none before payment. Raises ``Refusal``."""
     _check_mchid(merchant, query)
-    order = world.orders.paid_as(transaction_id)
+    order = wechat.orders.paid_as(transaction_id)
     return _show(order if order is not None and order.mchid == merchant.mchid else None)
 
 

@@ -43,7 +43,7 @@ def write(
 
     `of` is another merchant of the channel, with whose keys it is signed and sealed.
     """
-    merchant = arena.shop.sim.world.merchants.get(of or arena.shop.sim.merchant.mchid)
+    merchant = arena.shop.sim.channels.wechat.state.merchants.get(of or arena.shop.sim.merchant.mchid)
     assert merchant is not None
     told = msgspec.json.encode(_transaction(arena, **transaction))
     sealed = seal(apiv3_key or merchant.keys.apiv3_key, told, nonce=_NONCE, associated="transaction")

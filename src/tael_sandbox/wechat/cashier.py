@@ -9,51 +9,54 @@ POST /cashier/pay, /cashier/decline            what the buttons do; then back to
 from itertools import islice
 from urllib.parse import parse_qs, urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from msgspec import DecodeError
 
-from tael_sandbox import control
-from tael_sandbox.views import Touch
+from tael_sandbox.control import NotPossible, Unknown
 from tael_sandbox.web import HTML, Answer, Request
-from tael_sandbox.wechat import user
+from tael_sandbox.wechat import control, user
 from tael_sandbox.wechat.orders import Order
-from tael_sandbox.words import WORDS, Language, Words
-from tael_sandbox.world import World
+from tael_sandbox.wechat.state import Wechat
+from tael_sandbox.wechat.views import Touch
+from tael_sandbox.wechat.words import WORDS, Language, Words
 
 H5_PATH = "/cgi-bin/mmpayweb-bin/checkmweb"
 _H5_LIFE_MS = 300_000
 _MOST_LISTED = 100
 _PAGES = Environment(
-    loader=PackageLoader("tael_sandbox", "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=ChoiceLoader([PackageLoader("tael_sandbox.wechat", "pages"), PackageLoader("tael_sandbox", "pages")]),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
 )
 
 
-async def serve(world: World, request: Request) -> Answer:
+async def serve(wechat: Wechat, request: Request) -> Answer:
     """Answer a browser."""
     said = {name: values[-1] for name, values in parse_qs(request.query).items()}
     match (request.method, request.path):
         case ("GET", "/"):
-            return _list(world, request, said)
+            return _list(wechat, request, said)
         case ("GET", "/cashier" | "/cgi-bin/mmpayweb-bin/checkmweb"):
-            return _show(world, request, said)
+            return _show(wechat, request, said)
         case ("POST", "/cashier/pay" | "/cashier/decline"):
-            return await _act(world, request)
+            return await _act(wechat, request)
         case _:
             return _page("gone.html", request, said, status=404)
 
 
-def _list(world: World, request: Request, said: dict[str, str]) -> Answer:
-    latest = islice(reversed(list(world.orders)), _MOST_LISTED)
+def _list(wechat: Wechat, request: Request, said: dict[str, str]) -> Answer:
+    latest = islice(reversed(list(wechat.orders)), _MOST_LISTED)
     orders = [(control.view_order(order), _yuan(order.terms.total_minor)) for order in latest]
     return _page("orders.html", request, said, orders=orders)
 
 
-def _show(world: World, request: Request, said: dict[str, str]) -> Answer:
+def _show(wechat: Wechat, request: Request, said: dict[str, str]) -> Answer:
     try:
-        order = control.find_order(world, _touch(said))
-    except control.Unknown:
+        order = control.find_order(wechat, _touch(said))
+    except Unknown:
         return _page("gone.html", request, said, status=404)
-    too_old = world.clock.now_ms() - order.issued_ms >= _H5_LIFE_MS
+    too_old = wechat.clock.now_ms() - order.issued_ms >= _H5_LIFE_MS
     if request.path == H5_PATH and (said.get("package") != order.link or too_old):
         return _page("gone.html", request, said, status=404)
     return _page(
@@ -67,27 +70,27 @@ def _show(world: World, request: Request, said: dict[str, str]) -> Answer:
     )
 
 
-async def _act(world: World, request: Request) -> Answer:
+async def _act(wechat: Wechat, request: Request) -> Answer:
     """Press a button. A state that moved on meanwhile is simply shown."""
     try:
         said = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
-        order = control.find_order(world, _touch(said))
-    except (UnicodeDecodeError, DecodeError, control.Unknown):
+        order = control.find_order(wechat, _touch(said))
+    except (UnicodeDecodeError, DecodeError, Unknown):
         return _page("gone.html", request, {}, status=404)
     pays = request.path == "/cashier/pay"
-    _press(world, order, pays=pays)
-    await world.journal.settled()
+    _press(wechat, order, pays=pays)
+    await wechat.journal.settled()
     back = {"prepay_id": order.prepay_id, "lang": said.get("lang", "en"), "declined": "0" if pays else "1"}
     return Answer(303, headers=(("Location", f"/cashier?{urlencode(back)}"),))
 
 
-def _press(world: World, order: Order, *, pays: bool) -> None:
+def _press(wechat: Wechat, order: Order, *, pays: bool) -> None:
     try:
         if pays:
-            user.pay(world, order)
+            user.pay(wechat, order)
         else:
-            user.decline(world, order)
-    except user.NotPossible:
+            user.decline(wechat, order)
+    except NotPossible:
         return
 
 

@@ -1,0 +1,57 @@
+"""Everything a test or the demo does to a sandbox, as typed Python methods: time, faults and books here, WeChat Pay's
+controls inherited.
+"""
+
+from tael_sandbox.clock import Mode, Wire
+from tael_sandbox.faults import Fault
+from tael_sandbox.remote import Remote
+from tael_sandbox.views import BookView, ClockView, DeliveriesView, RequestsView, SetClock
+from tael_sandbox.wechat.controls import WechatControls
+from tael_sandbox.wechat.views import MerchantView
+
+
+class Controls(WechatControls):
+    """The controls of one sandbox."""
+
+    def __init__(self, base_url: str, merchant: MerchantView) -> None:
+        """Talk to the sandbox at ``base_url``; ``merchant`` is WeChat Pay's first."""
+        super().__init__(Remote(base_url), merchant)
+        self.base_url = base_url
+
+    async def heal(self) -> None:
+        """Disarm every fault of every channel."""
+        await self._remote.ask("DELETE", "faults", list[Fault])
+
+    async def advance(self, seconds: int) -> ClockView:
+        """Move sandbox time; returns after every notice that became due was tried."""
+        return await self._remote.ask("POST", "clock", ClockView, SetClock(advance_s=seconds))
+
+    async def set_clock(
+        self, *, mode: Mode | None = None, now_ms: int | None = None, wire: Wire | None = None
+    ) -> ClockView:
+        """Choose the real or a standing clock, and what signatures follow."""
+        return await self._remote.ask("POST", "clock", ClockView, SetClock(mode=mode, now_ms=now_ms, wire=wire))
+
+    async def clock(self) -> ClockView:
+        """Sandbox time."""
+        return await self._remote.ask("GET", "clock", ClockView)
+
+    async def drain(self) -> DeliveriesView:
+        """Wait until no notice is due or on its way."""
+        return await self._remote.ask("POST", "drain", DeliveriesView)
+
+    async def book(self) -> BookView:
+        """The channels' own book."""
+        return await self._remote.ask("GET", "book", BookView)
+
+    async def deliveries(self) -> DeliveriesView:
+        """Every try to deliver a notice, and what waits."""
+        return await self._remote.ask("GET", "deliveries", DeliveriesView)
+
+    async def requests(self) -> RequestsView:
+        """Calls received: counts by operation, among them refused calls, and notices sent (notify)."""
+        return await self._remote.ask("GET", "requests", RequestsView)
+
+    async def hang_up(self) -> None:
+        """Close the connections to the control interface."""
+        await self._remote.close()
