@@ -38,6 +38,7 @@ from tael.callbacks import forget_old as forget_callbacks
 from tael.callbacks import routes as callback_routes
 from tael.channels import registry
 from tael.channels.accounts import MerchantAccounts
+from tael.channels.pace import SharedPace
 from tael.channels.transport import Transport as ChannelTransport
 from tael.console import docs, status
 from tael.guard import KeyRing, declared_scope, forget_old
@@ -203,7 +204,7 @@ def master_key(settings: Settings) -> bytes:
 async def _build(settings: Settings, db: Database, clock: Clock) -> System:
     ids = await Ids.lease(db, clock.now)
     key = master_key(settings)
-    accounts = MerchantAccounts(registry.connectors(ChannelTransport()))
+    accounts = MerchantAccounts(registry.connectors(ChannelTransport(pace=SharedPace(db))))
     platform = Platform(db, ids, Ledger(), Chart(), accounts, settings, clock.now)
     hooks = Callbacks(
         db, ids, clock.now, key, CallbackTransport(Policy(settings.mode, allow_loopback=settings.allow_loopback))

@@ -1,4 +1,4 @@
-"""The only way out to a channel: allowed address -> throttle -> send once -> read the reply -> measure and log.
+"""The only way out to a channel: allowed address -> pace -> send once -> read the reply -> measure and log.
 
 A connector hands over a built request and a function that reads the reply; a network failure becomes a `Result` here,
 so no connector can mistake "we do not know" for "no". Nothing is ever sent twice.
@@ -26,7 +26,7 @@ from tael.channels.contract import (
 )
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpRequest, HttpResponse
-from tael.channels.throttle import Throttle
+from tael.channels.pace import LocalPace, Pace, Refusal
 
 T = TypeVar("T")
 
@@ -50,9 +50,9 @@ class AddressNotAllowed(TaelError):
 class Transport:
     """The outgoing calls of one process (one event loop). Close it with `close`."""
 
-    def __init__(self, wire: Wire | None = None) -> None:
-        self._wire = wire or Wire()
-        self._throttles: dict[tuple[int, int, Operation], tuple[int, Throttle]] = {}
+    def __init__(self, wire: Wire | None = None, pace: Pace | None = None) -> None:
+        """`pace`: who may call when; by default the limits are kept for this process alone."""
+        self._wire, self._pace = wire or Wire(), pace or LocalPace()
 
     async def call(
         self,
@@ -64,8 +64,11 @@ class Transport:
     ) -> Result[T]:
         """Send `request` once to the account's address and let `read` judge the reply."""
         check_address(account.base_url, mode=account.mode, spec=spec)
-        if not await self._throttle(account, spec, operation).enter():
-            result: Result[T] = _failed(request, Outcome.NOT_SENT, ErrorKind.RATE_LIMITED, "throttled", elapsed_ms=0)
+        rate = account.qps.get(operation) or spec.qps[operation]
+        refusal = await self._pace.enter(account, operation, rate)
+        if refusal is not None:
+            kind = ErrorKind.RATE_LIMITED if refusal is Refusal.THROTTLED else ErrorKind.UNAVAILABLE
+            result: Result[T] = _failed(request, Outcome.NOT_SENT, kind, refusal.value, elapsed_ms=0)
         else:
             started = time.monotonic_ns()
             try:
@@ -79,20 +82,14 @@ class Transport:
                 )  # fmt: skip
             else:
                 result = await read(response)
+            kind = result.error.kind if result.error else None
+            await self._pace.report(account, operation, rate, kind=kind, status=result.raw.status)
         _report(account, operation, result)
         return result
 
     def close(self) -> None:
         """Drop all connections."""
         self._wire.close()
-
-    def _throttle(self, account: MerchantAccount, spec: ConnectorSpec, operation: Operation) -> Throttle:
-        rate = account.qps.get(operation) or spec.qps[operation]
-        key = (account.book, account.id, operation)
-        known = self._throttles.get(key)
-        if known is None or known[0] != rate:
-            known = self._throttles[key] = (rate, Throttle(rate))
-        return known[1]
 
 
 def check_address(base_url: str, *, mode: Mode, spec: ConnectorSpec) -> None:
