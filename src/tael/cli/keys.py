@@ -18,7 +18,9 @@ app = App(name="key", help="API keys and the books they belong to.")
 
 
 @app.command
-async def create(*, book: int = 1, name: str = "", scope: tuple[str, ...] = keys.SCOPES, company: str = "") -> None:
+async def create(
+    *, book: int = 1, name: str = "", scope: tuple[str, ...] = keys.SCOPES, company: str = "", person: str | None = None
+) -> None:
     """Make a key for a book and print it; it cannot be shown again.
 
     Parameters
@@ -27,6 +29,7 @@ async def create(*, book: int = 1, name: str = "", scope: tuple[str, ...] = keys
     name: what the key is for
     scope: a permission, may be repeated; all by default
     company: name of the book when it is opened now
+    person: whom the key belongs to; what one person proposes another has to approve, whatever key is used
     """
     settings = Settings()
     async with connect() as db:
@@ -34,8 +37,9 @@ async def create(*, book: int = 1, name: str = "", scope: tuple[str, ...] = keys
         async with db.transaction() as tx:
             await open_book(tx, BookId(book), name=company or f"book {book}", now=clock.now())
             key = await keys.issue(
-                tx, book=book, mode=settings.mode, name=name, scopes=scope, pepper=master_key(settings), now=clock.now()
-            )
+                tx, book=book, mode=settings.mode, name=name, scopes=scope, pepper=master_key(settings),
+                now=clock.now(), person=person,
+            )  # fmt: skip
     sys.stdout.write(f"{key}\n")
 
 
@@ -47,14 +51,17 @@ async def list_(*, book: int = 1, json: bool = False) -> None:
     if json:
         shown = [
             {"id": one.id, "kind": one.kind, "name": one.name, "last4": one.last4, "scopes": sorted(one.scopes)}
-            | {"expires_at": one.expires_at, "revoked_at": one.revoked_at}
+            | {"person": one.owner, "expires_at": one.expires_at, "revoked_at": one.revoked_at}
             for one in found
         ]
         sys.stdout.write(msgspec.json.encode(shown).decode() + "\n")
         return
-    table = Table("id", "kind", "name", "ends with", "expires", "revoked")
+    table = Table("id", "kind", "name", "person", "ends with", "expires", "revoked")
     for one in found:
-        table.add_row(one.id, one.kind, one.name, one.last4, str(one.expires_at or ""), str(one.revoked_at or ""))
+        table.add_row(
+            one.id, one.kind, one.name, one.owner or "", one.last4, str(one.expires_at or ""),
+            str(one.revoked_at or ""),
+        )  # fmt: skip
     Console().print(table)
 
 

@@ -32,12 +32,20 @@ class InsufficientScope(TaelError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller: the company's book, the public id of its key, test or live, its permissions."""
+    """An authenticated caller: the company's book, the public id of its key, test or live, its permissions, and the
+    person who acts: the one the key belongs to, else `key:<id>`."""
 
     book: int
     key_id: str
     mode: Literal["test", "live"]
     scopes: frozenset[str]
+    person: str
+
+    def require(self, scope: str) -> None:
+        """Raise `InsufficientScope` when the key does not carry `scope`."""
+        assert scope in keys.SCOPES, scope
+        if scope not in self.scopes:
+            raise InsufficientScope(hint=f"the key needs {scope}")
 
 
 class KeyRing:
@@ -64,7 +72,7 @@ class KeyRing:
             raise InvalidApiKey
         if not stored.usable(self._now()) or stored.mode != self._mode:
             raise InvalidApiKey
-        return Caller(stored.book, stored.id, self._mode, stored.scopes)
+        return Caller(stored.book, stored.id, self._mode, stored.scopes, stored.person)
 
     async def _stored(self, key_id: str) -> StoredKey | None:
         known = self._known.get(key_id)
@@ -89,8 +97,7 @@ class _Requirement:
         ring: KeyRing = request.app.state.key_ring
         given = request.headers.getlist("authorization")
         caller = await ring.authenticate(given[0] if len(given) == 1 else "")
-        if self.scope not in caller.scopes:
-            raise InsufficientScope(hint=f"the key needs {self.scope}")
+        caller.require(self.scope)
         refuse_unknown_parameters(request)  # only now: who may not ask learns nothing about what can be asked
         return caller
 

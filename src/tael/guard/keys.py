@@ -5,6 +5,9 @@ tael_test_sk_k3x9q0ab_<43 base62 characters>_<6 characters of checksum>
      |    |  public id, by which it is found
      |    secret key, restricted key, publishable key
      test or live
+
+A key may belong to a person. Who proposes and who decides are compared by person, so a second key of the same person
+is no second person; a key that belongs to nobody stands for itself.
 """
 
 import hashlib
@@ -34,6 +37,7 @@ SCOPES = (
 )  # fmt: skip
 """Every permission a key can carry: resource and verb."""
 
+_PERSON = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 PUBLISHABLE_SCOPES: tuple[str, ...] = ()
 """What a publishable key may carry: nothing yet, since every endpoint is for servers."""
 
@@ -52,6 +56,14 @@ class WrongMode(TaelError):
     """
 
     status = 401
+
+
+class InvalidPerson(TaelError):
+    """A person is named by 1 to 64 lower-case letters, digits and . _ @ - such as a staff number or a mail address.
+    zh: 人员标识须为 1–64 个小写字母、数字或 . _ @ -（如工号或邮箱）。
+    """
+
+    status = 422
 
 
 class UnknownScope(TaelError):
@@ -85,6 +97,12 @@ class StoredKey:
     scopes: frozenset[str]
     expires_at: datetime | None
     revoked_at: datetime | None
+    owner: str | None
+
+    @property
+    def person(self) -> str:
+        """Who acts with this key: the person it belongs to, else the key itself; no person's name has a colon."""
+        return self.owner or f"key:{self.id}"
 
     def usable(self, now: datetime) -> bool:
         """Neither revoked nor expired."""
@@ -94,18 +112,22 @@ class StoredKey:
 async def issue(
     tx: Tx, *, book: int, mode: Literal["test", "live"], kind: Kind = "sk", name: str = "",
     scopes: Sequence[str] = SCOPES, pepper: bytes, now: datetime, expires_at: datetime | None = None,
+    person: str | None = None,
 ) -> str:  # fmt: skip
-    """Create a key and answer it; it cannot be shown again. Raises `UnknownScope`."""
+    """Create a key and answer it; it cannot be shown again. Raises `UnknownScope` or `InvalidPerson`."""
     allowed = PUBLISHABLE_SCOPES if kind == "pk" else SCOPES
     if not set(scopes) <= set(allowed):
         raise UnknownScope(", ".join(sorted(set(scopes) - set(allowed))))
+    if person is not None and not _PERSON.fullmatch(person):
+        raise InvalidPerson(param="person")
     public = "".join(secrets.choice(_ALPHABET[:10] + _ALPHABET[36:]) for _ in range(8))
     head = f"tael_{mode}_{kind}_{public}_" + "".join(secrets.choice(_ALPHABET) for _ in range(43))
     key = f"{head}_{_checksum(head)}"
     await tx.execute(
-        """insert into api_key (id, book, mode, kind, name, digest, last4, scopes, created_at, expires_at)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)""",
-        public, book, mode, kind, name, digest(key, pepper), key[-4:], list(scopes), now, expires_at,
+        """insert into api_key (id, book, mode, kind, name, digest, last4, scopes, created_at, expires_at,
+               person)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)""",
+        public, book, mode, kind, name, digest(key, pepper), key[-4:], list(scopes), now, expires_at, person,
     )  # fmt: skip
     return key
 
@@ -158,5 +180,5 @@ def _checksum(head: str) -> str:
 def _read(row: Record) -> StoredKey:
     return StoredKey(
         row["id"], row["book"], row["mode"], row["kind"], row["name"], row["digest"], row["last4"],
-        frozenset(row["scopes"]), row["expires_at"], row["revoked_at"],
+        frozenset(row["scopes"]), row["expires_at"], row["revoked_at"], row["person"],
     )  # fmt: skip
