@@ -6,7 +6,7 @@ wait for each other in a circle.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -305,20 +305,34 @@ async def change_windows(tx: Tx, changes: Mapping[WindowKey, Change]) -> None:
 
     What is used follows the channel's own count where one was set, so taking away from it stops at zero.
     """
-    await lock_windows(tx, changes)
+    found = await lock_windows(tx, changes)
+    await _write_windows(
+        tx,
+        [
+            replace(
+                found[key], used_amount=max(found[key].used_amount + change.used_amount, 0),
+                held_amount=found[key].held_amount + change.held_amount,
+                used_count=max(found[key].used_count + change.used_count, 0),
+                held_count=found[key].held_count + change.held_count,
+            )
+            for key, change in changes.items()
+        ],
+    )  # fmt: skip
+
+
+async def _write_windows(tx: Tx, windows: Sequence[Window]) -> None:
+    """Write the counters of locked windows. The conflict finds each row by one probe of the key."""
     await tx.execute(
-        """update quota_window w set used_amount = greatest(w.used_amount + n.used_amount, 0),
-               held_amount = w.held_amount + n.held_amount,
-               used_count = greatest(w.used_count + n.used_count, 0), held_count = w.held_count + n.held_count
-           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::text[],
-               $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) n(book, merchant_account, operation, currency,
-               period, starts, payee, used_amount, held_amount, used_count, held_count)
-           where w.book = any($1::bigint[]) and w.merchant_account = any($2::bigint[])
-               and w.operation = any($3::text[]) and w.currency = any($4::text[]) and w.period = any($5::text[])
-               and w.starts = any($6::date[]) and w.payee = any($7::text[])
-               and w.book = n.book and w.merchant_account = n.merchant_account and w.operation = n.operation
-               and w.currency = n.currency and w.period = n.period and w.starts = n.starts and w.payee = n.payee""",
-        *_columns(changes), *[list(column) for column in zip(*changes.values(), strict=True)],
+        """insert into quota_window (book, merchant_account, operation, currency, period, starts, payee, used_amount,
+               held_amount, used_count, held_count)
+           select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::date[], $7::text[],
+               $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+           on conflict (book, merchant_account, operation, currency, period, starts, payee) do update set
+               used_amount = excluded.used_amount, held_amount = excluded.held_amount,
+               used_count = excluded.used_count, held_count = excluded.held_count""",
+        *_columns([window.key for window in windows]), [window.used_amount for window in windows],
+        [window.held_amount for window in windows], [window.used_count for window in windows],
+        [window.held_count for window in windows],
     )  # fmt: skip
 
 
