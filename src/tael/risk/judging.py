@@ -19,10 +19,11 @@ from tael.base.clock import accounting_day
 from tael.base.db import Tx
 from tael.base.errors import JsonValue, TaelError
 from tael.risk import facts, rule_sets, store
+from tael.risk.checks import checked
 from tael.risk.decisions import FAILED, NOTHING_SAID, Decision, Facts, Finding
 from tael.risk.facts import Known, Question
 from tael.risk.store import Counted, InForce, Key, Verdict
-from tael.risk.tables import InvalidRuleSet, RiskOutcome, read_table
+from tael.risk.tables import InvalidRuleSet, RiskOutcome
 from tael.risk.trial import Report, try_out
 
 _log = structlog.get_logger("tael.risk")
@@ -209,9 +210,9 @@ def _choose(wanted: Sequence[tuple[int, str]], found: Sequence[InForce]) -> dict
 
 
 def _compiled(content: JsonValue) -> Decision | None:
-    """None when it cannot be compiled: then nothing passes without a review."""
+    """None when it cannot be relied on, which activating it should have shown: then nothing passes without a review."""
     try:
-        return Decision(read_table(content))
+        return Decision(checked(content))
     except InvalidRuleSet as problem:
         _log.error("risk.rules_failed", error=str(problem))
         return None

@@ -232,9 +232,12 @@ async def rule_sets(tx: Tx, keys: Sequence[tuple[int, str, int]]) -> list[RuleSe
 
 async def list_rule_sets(tx: Tx, *, book: int, operation: str | None, most: int) -> list[RuleSet]:
     """Versions of a book, newest first by operation."""
+    if operation is None:
+        sql = "select * from risk_rule_set where book = $1 order by book, operation, version desc limit $2"
+        return [read_rule_set(row) for row in await tx.fetch(sql, book, most)]
     rows = await tx.fetch(
-        """select * from risk_rule_set where book = $1 and ($2::text is null or operation = $2)
-           order by operation, version desc limit $3""",
+        """select * from risk_rule_set where book = $1 and operation = $2
+           order by book desc, operation desc, version desc limit $3""",
         book, operation, most,
     )  # fmt: skip
     return [read_rule_set(row) for row in rows]
