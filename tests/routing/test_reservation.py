@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from tael.base.db import Database
+from tael.base.db import Database, DatabaseUnavailable
 from tael.base.errors import code
 from tael.routing import InvalidRoute, NoRoute, Reserved, Route, Wanted, cool, explain, put_route, reserve, set_state
 
@@ -152,6 +152,23 @@ async def test_a_transaction_that_dies_leaves_nothing(db: Database, figures: Fig
         await die()
     assert await figures() == (0, 0, 0, 0)
     assert went(await reserve_now(db, one)) == [A]
+
+
+async def test_a_connection_that_dies_before_the_commit_leaves_nothing(db: Database, figures: Figures) -> None:
+    await put(db, route(daily_limit=100))
+
+    async def lose_connection() -> None:
+        async with db.transaction() as tx:
+            await reserve(tx, [wanted()], now=NOON)
+            async with db.transaction() as other:
+                pid = await tx.fetchval("select pg_backend_pid()")
+                await other.execute("select pg_terminate_backend($1)", pid)
+            await tx.fetchval("select 1")
+
+    with pytest.raises(DatabaseUnavailable):
+        await lose_connection()
+    assert await figures() == (0, 0, 0, 0)
+    assert went(await reserve_now(db, wanted())) == [A]
 
 
 async def overtaken(db: Database, *, commits: bool) -> tuple[list[int | str], list[int | str]]:

@@ -17,8 +17,9 @@ from tael.routing.store import MOST, Hold, Operation, Route, Window, WindowKey
 class Wanted:
     """An operation that needs a merchant account; `number` is its attempt's number, `amount` in minor units.
 
-    `channels`: only these, None for any. `payee`: whose limits count too, None when nobody is known. `exclude`:
-    merchant accounts that were tried already. `only`: the merchant account the caller insists on.
+    `channels`: only these, None for any. `payee`: whose limits count too, None when nobody is known; a lasting name
+    of theirs, such as the channel's id or a digest, never a card number. `exclude`: merchant accounts that were tried
+    already. `only`: the merchant account that the caller insists on; its limits still apply.
     """
 
     book: int
