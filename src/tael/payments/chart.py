@@ -1,7 +1,10 @@
-"""The accounts that money in passes through: one receivable per merchant account, one suspense account per currency.
+"""The accounts that money in and out passes through: one receivable per merchant account, the rest one per currency.
 
     recharge  Dr channel receivable (应收渠道款)   Cr the customer's balance (客户余额)
     suspense  Dr channel receivable                Cr suspense receipts (暂收款)
+    payout    Dr the customer's balance            Cr payouts payable (应付提现款): held, then settled
+              Dr payouts payable                   Cr channel receivable
+    a payout that was paid although it had failed  Dr suspense payouts (暂付款)   Cr channel receivable
 
 They are opened when they are first needed. Their ids follow from what they are for, so nobody has to look them up and
 two processes that open one at once open the same.
@@ -27,6 +30,9 @@ from tael.orders import NewOrder
 
 CHANNEL_RECEIVABLE = "channel.receivable"
 SUSPENSE_RECEIPTS = "suspense.receipts"
+PAYOUTS_PAYABLE = "payouts.payable"
+SUSPENSE_PAYOUTS = "suspense.payouts"
+_DEBIT_NORMAL = {CHANNEL_RECEIVABLE, SUSPENSE_PAYOUTS}
 
 
 class AccountCannotReceive(TaelError):
@@ -51,6 +57,14 @@ class Chart:
         """Money received that has no place yet."""
         return await self._internal(tx, book, SUSPENSE_RECEIPTS, None, currency, now)
 
+    async def payable(self, tx: Tx, book: int, currency: str, *, now: datetime) -> AccountId:
+        """What is owed to payees: money that customers have withdrawn and that no channel has paid yet."""
+        return await self._internal(tx, book, PAYOUTS_PAYABLE, None, currency, now)
+
+    async def paid_in_error(self, tx: Tx, book: int, currency: str, *, now: datetime) -> AccountId:
+        """Money that a channel paid out although it had said that it would not."""
+        return await self._internal(tx, book, SUSPENSE_PAYOUTS, None, currency, now)
+
     async def _internal(
         self, tx: Tx, book: int, subject: str, owner: int | None, currency: str, now: datetime
     ) -> AccountId:
@@ -58,7 +72,7 @@ class Chart:
         if account not in self._open:
             new = NewAccount(
                 book=BookId(book), id=account, subject=subject, currency=currency, owner=owner,
-                normal="debit" if subject == CHANNEL_RECEIVABLE else "credit",
+                normal="debit" if subject in _DEBIT_NORMAL else "credit",
             )  # fmt: skip
             (outcome,) = await open_accounts(tx, [new], now=now)
             assert outcome in {AccountOutcome.OPENED, AccountOutcome.EXISTS}, outcome
