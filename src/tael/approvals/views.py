@@ -10,7 +10,6 @@ from tael.approvals.tiers import MOST, Change, Tiers
 from tael.base.http import Body
 from tael.base.money import MAX_MINOR
 
-
 AnyJson: TypeAlias = object
 """Whatever the package that asked has put there."""
 
