@@ -39,5 +39,8 @@ def test_every_point_is_in_the_fault_run_and_in_the_table() -> None:
     placed = {
         name for path in SOURCES.rglob("*.py") for name in re.findall(r'crash_point\("([a-z_.]+)"\)', path.read_text())
     }
+    # Packages whose steps need no channel kill their own processes in a `test_crash.py`.
+    elsewhere = "".join(path.read_text() for path in Path(__file__).parent.parent.glob("*/test_crash.py"))
+    placed = {name for name in placed if f'"{name}"' not in elsewhere}
     assert placed == set(POINTS)
     assert placed == {point for point, _, _ in CASES}
