@@ -147,7 +147,8 @@ class ConnectorSpec:
     `numbers` is the form of our number per operation; `qps` the default calls per second of one merchant account;
     `notify_total_s` the time over which the channel repeats a notice (recovery must look longer than that);
     `handoff_s` how long a hand-off stays usable per method; `base_urls` the only addresses of live accounts.
-    `secrets` must be configured for every merchant account, `secrets_optional` may be.
+    `secrets` must be configured for every merchant account, `secrets_optional` may be. `late_return_s`: how long after
+    success a payout may still come back.
     """
 
     name: str
@@ -163,6 +164,7 @@ class ConnectorSpec:
     base_urls: tuple[str, ...]
     secrets: frozenset[str]
     secrets_optional: frozenset[str]
+    late_return_s: int = 0
 
 
 class BadCredentials(TaelError):
