@@ -17,8 +17,8 @@ NUMBERS = [f"AD{number:030d}" for number in range(100, 110)]
 LOAD = [
     """insert into approval (book, id, kind, subject, payload, payload_sha256, amount, currency, maker, needed, state,
            expires_at, created_at)
-       select 1, n, 'adjustment', 'AD' || lpad(n::text, 30, '0'), '{}', encode(sha256('{}'), 'hex'), 1, 'CNY', 'wang', 1,
-           'pending', $1::timestamptz + interval '1 day', $1 from generate_series(1, $2) n""",
+       select 1, n, 'adjustment', 'AD' || lpad(n::text, 30, '0'), '{}', encode(sha256('{}'), 'hex'), 1, 'CNY', 'wang',
+           1, 'pending', $1::timestamptz + interval '1 day', $1 from generate_series(1, $2) n""",
     """insert into approval_decision (book, approval, checker, decision, at)
        select 1, n, 'li', 'approve', $1 from generate_series(1, $2) n""",
     """insert into adjustment (book, adjustment_no, id, state, reason, amount, currency, maker, request_key, events,
