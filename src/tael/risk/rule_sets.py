@@ -7,6 +7,7 @@ At most one version of an operation is active, and one in shadow. A book without
 operation uses book 0: the rules that are shipped with this program.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,9 +20,11 @@ from tael.base.errors import JsonValue, TaelError
 from tael.risk import store
 from tael.risk.checks import checked
 from tael.risk.store import RuleSet
+from tael.risk.tables import InvalidRuleSet, encoded, refusal
 
 SHIPPED_BOOK: Final = 0
 _MOST_LISTED: Final = 100
+_OPERATION: Final = re.compile(r"[a-z][a-z_]{0,39}")
 
 
 class RuleSetNotFound(TaelError):
@@ -52,7 +55,10 @@ class Written:
 async def draft(
     tx: Tx, *, book: int, operation: str, content: dict[str, JsonValue], note: str, author: str, now: datetime
 ) -> RuleSet:
-    """Store a new version; nothing uses it yet, so it need not be right yet."""
+    """Store a new version; nothing uses it yet, so it need not be right yet, only small enough: `InvalidRuleSet`."""
+    encoded(content)
+    if not _OPERATION.fullmatch(operation):
+        raise refusal(["an operation's name is a word of lower-case letters and _"])
     await store.lock_rule_sets(tx, book)
     version = await store.next_version(tx, book=book, operation=operation)
     new = RuleSet(book, operation, version, "draft", content, note, author, now, None)
@@ -98,6 +104,17 @@ async def retire(tx: Tx, *, book: int, operation: str, version: int) -> RuleSet:
     found = await _to_change(tx, book=book, operation=operation, version=version)
     await store.set_state(tx, book=book, operation=operation, version=version, state="retired", activated_at=None)
     return replace(found, state="retired")
+
+
+def problems_of(content: dict[str, JsonValue]) -> list[str]:
+    """What stands between a rule set and being put into service."""
+    try:
+        checked(content)
+    except InvalidRuleSet as refused:
+        problems = refused.extra["problems"]
+        assert isinstance(problems, list)
+        return [str(problem) for problem in problems]
+    return []
 
 
 async def find(tx: Tx, *, book: int, operation: str, version: int) -> RuleSet:

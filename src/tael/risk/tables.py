@@ -121,9 +121,7 @@ class _Document(msgspec.Struct):
 
 def read_table(content: JsonValue) -> Table:
     """The table in a JDM document. Raises `InvalidRuleSet` when there is anything else in it, or anything unclear."""
-    written = msgspec.json.encode(content)
-    if len(written) > MOST_BYTES:
-        raise refusal([f"a rule set has {MOST_BYTES} bytes at most"])
+    written = encoded(content)
     try:
         table = msgspec.json.decode(_only_table(msgspec.json.decode(written, type=_Document)), type=_Content)
     except msgspec.ValidationError as problem:
@@ -140,6 +138,14 @@ def read_table(content: JsonValue) -> Table:
     if unreadable := [problem for row in rows for pair in read.conditions(row) for problem in _unreadable(*pair)]:
         raise refusal(unreadable)
     return read
+
+
+def encoded(content: JsonValue) -> bytes:
+    """A rule set as JSON, provided that it can be stored. Raises `InvalidRuleSet`."""
+    written = msgspec.json.encode(content)
+    if len(written) > MOST_BYTES or b"\\u0000" in written:
+        raise refusal([f"a rule set has {MOST_BYTES} bytes at most, and none of them zero"])
+    return written
 
 
 def refusal(problems: list[str]) -> InvalidRuleSet:
