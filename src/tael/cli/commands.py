@@ -15,12 +15,35 @@ from tael.base.clock import DatabaseClock
 from tael.base.errors import TaelError, code
 from tael.base.migrate import migrate as migrate_database
 from tael.base.settings import Settings
-from tael.cli import adjustments, callbacks, catalogue, channels, doctor, faults, keys, ledger, routing, serve, tasks
+from tael.cli import (
+    adjustments,
+    callbacks,
+    catalogue,
+    channels,
+    doctor,
+    faults,
+    keys,
+    ledger,
+    risk,
+    routing,
+    serve,
+    tasks,
+)
 from tael.cli.connection import connect, database_url
 from tael.console import access
 
 app = App(name="tael", help="Payments and a double-entry ledger in one PostgreSQL transaction.", version=__version__)
-for part in (keys.app, channels.app, callbacks.app, ledger.app, routing.app, tasks.app, faults.app, adjustments.app):
+for part in (
+    keys.app,
+    channels.app,
+    callbacks.app,
+    ledger.app,
+    routing.app,
+    risk.app,
+    tasks.app,
+    faults.app,
+    adjustments.app,
+):
     app.command(part)
 app.command(doctor.doctor)
 app.command(catalogue.errors)
