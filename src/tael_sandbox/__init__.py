@@ -2,6 +2,13 @@
 tael.
 """
 
+from tael_sandbox.alipay.views import (
+    AlipayMerchantView,
+    ChangeAlipayMerchant,
+    NewAlipayMerchant,
+    TradeView,
+    TransferView,
+)
 from tael_sandbox.controls import Controls
 from tael_sandbox.faults import Fault
 from tael_sandbox.remote import Refused
@@ -10,16 +17,21 @@ from tael_sandbox.wechat.handoff import AppParams, JsapiParams
 from tael_sandbox.wechat.views import ChangeMerchant, MerchantView, NewMerchant, OrderView
 
 __all__ = [
+    "AlipayMerchantView",
     "AppParams",
+    "ChangeAlipayMerchant",
     "ChangeMerchant",
     "Controls",
     "Fault",
     "JsapiParams",
     "MerchantView",
+    "NewAlipayMerchant",
     "NewMerchant",
     "OrderView",
     "Ready",
     "Refused",
     "Sandbox",
     "SandboxProcess",
+    "TradeView",
+    "TransferView",
 ]

@@ -1,7 +1,7 @@
 """``python -m tael_sandbox``: run the simulator by itself.
 
-With ``--json`` it prints one JSON line when it answers: port, base_url, data_dir, pid and the first merchant with
-all its keys. SIGTERM or Ctrl-C ends it.
+With ``--json`` it prints one JSON line when it answers: port, base_url, data_dir, pid and the first merchant of
+every channel with all its keys. SIGTERM or Ctrl-C ends it.
 """
 
 import asyncio
@@ -64,6 +64,7 @@ async def _serve(
             data_dir=str(data),
             pid=os.getpid(),
             merchant=sandbox.merchant,
+            alipay=sandbox.alipay.merchant,
         )
         print(_as_json(ready) if as_json else _as_text(ready), flush=True)
         await over.wait()
@@ -76,8 +77,10 @@ def _as_json(ready: Ready) -> str:
 def _as_text(ready: Ready) -> str:
     lines = (
         f"Sandbox     {ready.base_url}/",
-        f"Merchant    {ready.merchant.mchid}  app {ready.merchant.appid}",
-        f"Keys        {Path(ready.merchant.private_key_path).parent}",
+        f"WeChat Pay  {ready.merchant.mchid}  app {ready.merchant.appid}",
+        f"  keys      {Path(ready.merchant.private_key_path).parent}",
+        f"Alipay      {ready.alipay.app_id}  gateway {ready.alipay.gateway}",
+        f"  keys      {Path(ready.alipay.private_key_path).parent}",
         f"Control     {ready.base_url}/_sim/orders",
     )
     return "\n".join(lines)

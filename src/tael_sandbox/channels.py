@@ -7,10 +7,11 @@ To add one: a folder with
     api.py       what merchants' servers call          control.py, controls.py   what tests do, and the same as methods
     notify.py    sends a notice once and judges it     views.py                  what the controls say
 
-then one attribute and one entry here, one attribute in ``controls.py`` and the creation of its first merchant in
-``sandbox.py``.
+then one attribute and one entry here, one field of ``First`` and one attribute in ``controls.py``, and the creation of
+its first merchant in ``sandbox.py``.
 """
 
+from tael_sandbox.alipay.channel import AlipayChannel
 from tael_sandbox.wechat.channel import WechatChannel
 from tael_sandbox.world import Channel, World
 
@@ -21,7 +22,8 @@ class Channels:
     def __init__(self, world: World) -> None:
         """Open them all; nothing is replayed yet."""
         self.wechat = WechatChannel(world)
+        self.alipay = AlipayChannel(world)
 
     def all(self) -> tuple[Channel, ...]:
         """In order; the first is meant when a control call or a page names none."""
-        return (self.wechat,)
+        return (self.wechat, self.alipay)

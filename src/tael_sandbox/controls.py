@@ -1,7 +1,11 @@
 """Everything a test or the demo does to a sandbox, as typed Python methods: time, faults and books here, WeChat Pay's
-controls inherited.
+controls inherited, the other channels' as attributes.
 """
 
+from msgspec import Struct
+
+from tael_sandbox.alipay.controls import AlipayControls
+from tael_sandbox.alipay.views import AlipayMerchantView
 from tael_sandbox.clock import Mode, Wire
 from tael_sandbox.faults import Fault
 from tael_sandbox.remote import Remote
@@ -10,13 +14,21 @@ from tael_sandbox.wechat.controls import WechatControls
 from tael_sandbox.wechat.views import MerchantView
 
 
+class First(Struct, frozen=True):
+    """The first merchant of every channel."""
+
+    wechat: MerchantView
+    alipay: AlipayMerchantView
+
+
 class Controls(WechatControls):
     """The controls of one sandbox."""
 
-    def __init__(self, base_url: str, merchant: MerchantView) -> None:
-        """Talk to the sandbox at ``base_url``; ``merchant`` is WeChat Pay's first."""
-        super().__init__(Remote(base_url), merchant)
+    def __init__(self, base_url: str, first: First) -> None:
+        """Talk to the sandbox at ``base_url``; ``first`` are the merchants it began with."""
+        super().__init__(Remote(base_url), first.wechat)
         self.base_url = base_url
+        self.alipay = AlipayControls(self._remote, first.alipay)
 
     async def heal(self) -> None:
         """Disarm every fault of every channel."""

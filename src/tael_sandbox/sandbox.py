@@ -16,14 +16,18 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from tael_sandbox.alipay import control as alipay_control
+from tael_sandbox.alipay.views import AlipayMerchantView, NewAlipayMerchant
 from tael_sandbox.app import App
 from tael_sandbox.channels import Channels
-from tael_sandbox.controls import Controls
+from tael_sandbox.controls import Controls, First
 from tael_sandbox.serving import listen, serving
 from tael_sandbox.tunnel import Tunnel, tunnel
-from tael_sandbox.wechat.control import create_merchant, view_merchant
+from tael_sandbox.wechat import control as wechat_control
 from tael_sandbox.wechat.views import MerchantView, NewMerchant
 from tael_sandbox.world import World
+
+_BALANCE_MINOR = 100_000_00
 
 
 class Ready(Struct, frozen=True):
@@ -34,14 +38,20 @@ class Ready(Struct, frozen=True):
     data_dir: str
     pid: int
     merchant: MerchantView
+    alipay: AlipayMerchantView
+
+    @property
+    def first(self) -> First:
+        """The first merchants, as the controls want them."""
+        return First(self.merchant, self.alipay)
 
 
 class Sandbox(Controls):
     """A running sandbox in this process; ``world`` and ``channels`` are its inside, for tests of the sandbox itself."""
 
-    def __init__(self, merchant: MerchantView, world: World, channels: Channels, app: App) -> None:
+    def __init__(self, first: First, world: World, channels: Channels, app: App) -> None:
         """Use ``Sandbox.start``."""
-        super().__init__(world.base_url, merchant)
+        super().__init__(world.base_url, first)
         self.world = world
         self.channels = channels
         self._app = app
@@ -68,7 +78,7 @@ class Sandbox(Controls):
             world.base_url = _base_url(sock)
             channels = Channels(world)
             world.begin(channels.all())
-            first = await _first_merchant(channels, merchant)
+            first = await _first_merchants(channels, merchant)
             app = App(world, channels.all())
             sandbox = cls(first, world, channels, app)
             courier = asyncio.create_task(world.courier.run(world.attempt))
@@ -91,7 +101,7 @@ class SandboxProcess(Controls):
 
     def __init__(self, process: asyncio.subprocess.Process, ready: Ready) -> None:
         """Use ``SandboxProcess.start``."""
-        super().__init__(ready.base_url, ready.merchant)
+        super().__init__(ready.base_url, ready.first)
         self.port = ready.port
         self.pid = process.pid
         self._folder = Path(ready.data_dir)
@@ -116,7 +126,7 @@ class SandboxProcess(Controls):
     async def restart(self) -> None:
         """Start again on the same port and folder, after ``kill``."""
         self._process, ready = await _spawn(self._folder, port=self.port, seed=None)
-        self.pid, self.merchant = self._process.pid, ready.merchant
+        self.pid, self.merchant, self.alipay.merchant = self._process.pid, ready.merchant, ready.alipay
 
     async def _end(self, how: signal.Signals) -> None:
         if self._process.returncode is None:
@@ -124,11 +134,17 @@ class SandboxProcess(Controls):
         await self._process.communicate()
 
 
-async def _first_merchant(channels: Channels, wanted: NewMerchant | None) -> MerchantView:
-    wechat = channels.wechat.state
+async def _first_merchants(channels: Channels, wanted: NewMerchant | None) -> First:
+    """A new folder gets a merchant at every channel; a used one keeps its own."""
+    wechat, alipay = channels.wechat.state, channels.alipay.state
     if len(wechat.merchants) == 0:
-        await create_merchant(wechat, wanted or NewMerchant())
-    return view_merchant(wechat, wechat.merchants.all()[0])
+        await wechat_control.create_merchant(wechat, wanted or NewMerchant())
+    if len(alipay.merchants) == 0:
+        await alipay_control.create_merchant(alipay, NewAlipayMerchant(balance_minor=_BALANCE_MINOR))
+    return First(
+        wechat=wechat_control.view_merchant(wechat, wechat.merchants.all()[0]),
+        alipay=alipay_control.view_merchant(alipay, alipay.merchants.all()[0]),
+    )
 
 
 async def _spawn(folder: Path, *, port: int, seed: str | None) -> tuple[asyncio.subprocess.Process, Ready]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+from tael_sandbox_alipay import Door, Store
 from tael_sandbox_shop import NOON_MS, Ear, Shop
 
 from tael_sandbox import NewMerchant, Sandbox
@@ -40,3 +41,18 @@ async def ear() -> AsyncIterator[Ear]:
     """A notice endpoint."""
     async with Ear.listening() as listening:
         yield listening
+
+
+@pytest.fixture
+async def store(sim: Sandbox) -> AsyncIterator[Store]:
+    """The server of Alipay's first merchant."""
+    caller = Store(sim.alipay.merchant)
+    async with caller.http:
+        yield caller
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    """A notice endpoint that answers as Alipay wants."""
+    async with Door.open() as opened:
+        yield opened

@@ -126,7 +126,8 @@ async def test_the_book_by_hand(sim: Sandbox, shop: Shop) -> None:
     await sim.pay(NUMBER, coupon_minor=1_000)
     merchant = f"merchant/{sim.merchant.mchid}"
     book = await sim.book()
-    assert book.balances == {"payers": -9_000, "coupons": -1_000, "fees": 60, merchant: 9_940}
+    wanted = {"payers": -9_000, "coupons": -1_000, "fees": 60, merchant: 9_940}
+    assert {name: book.balances[name] for name in wanted} == wanted
     await sim.refund(NUMBER)
     book = await sim.book()
     assert (book.balances[merchant], book.balances["payers"], book.sum_minor) == (940, 0, 0)
