@@ -1,0 +1,149 @@
+"""Decide withdrawals: four eyes before any money leaves.
+
+    reviewing -> approved   as many people approved as the amount needs: the payout is enqueued
+              -> invalid    rejected by one, cancelled, or nobody decided in time: the hold is released
+    approved  -> invalid    cancelled while no channel was asked, or every channel that was asked has refused for good
+
+The approval's lock is taken before the order's, always in this turn. What is approved is the stored content; a checker
+who sends the hash of what was shown is refused when something else is stored.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tael import approvals
+from tael.approvals import Approval, ApprovalNotPending
+from tael.base import outbox, tasks
+from tael.base.crash import crash_point
+from tael.base.db import Database, Tx
+from tael.base.errors import TaelError
+from tael.base.ids import Ids
+from tael.ledger import Ledger
+from tael.orders import OPEN_ATTEMPT, AttemptState, Order, OrderState, lock_orders, move_order, save
+from tael.risk import Risk
+from tael.withdrawals.lookup import KIND, Found, all_about, find_withdrawal
+from tael.withdrawals.opening import payout_task
+from tael.withdrawals.undo import let_go, unfreeze
+from tael.withdrawals.views import withdrawal_event
+
+_CANCELLABLE = frozenset({OrderState.REVIEWING, OrderState.APPROVED, OrderState.PAYING, OrderState.UNKNOWN})
+
+
+class WithdrawalUnderWay(TaelError):
+    """A channel has been asked to pay this, or it has ended; it cannot be called back here.
+    zh: 该提现已提交渠道或已结束，无法撤销。
+    """
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `checker` decides about a withdrawal; `payload_sha256`: refuse it when the content is another one."""
+
+    book: int
+    order_no: str
+    checker: str
+    note: str | None = None
+    payload_sha256: str | None = None
+
+
+class Decisions:
+    """Decides withdrawals. One per process."""
+
+    def __init__(self, db: Database, ids: Ids, ledger: Ledger, risk: Risk, now: Callable[[], datetime]) -> None:
+        self.db = db
+        self._ids, self._ledger, self._risk, self._now = ids, ledger, risk, now
+
+    async def approve(self, verdict: Verdict) -> Found:
+        """Approve; the payout starts when nobody else is needed.
+
+        Raises `OrderNotFound`, or what `approvals.decide` raises.
+        """
+        return await self._decide(verdict, approve=True)
+
+    async def reject(self, verdict: Verdict) -> Found:
+        """Reject; one rejection is enough. Raises `OrderNotFound`, or what `approvals.decide` raises."""
+        return await self._decide(verdict, approve=False)
+
+    async def cancel(self, *, book: int, order_no: str, person: str) -> Found:
+        """Withdraw the request while nobody can have been paid; once more changes nothing.
+
+        Raises `OrderNotFound` or `WithdrawalUnderWay`.
+        """
+        async with self.db.transaction() as tx:
+            await find_withdrawal(tx, book=book, order_no=order_no)
+            await self._withdraw_approval(tx, book=book, order_no=order_no)
+            found = await _locked(tx, [(book, order_no)])
+            await self._cancel(tx, found[0], person)
+            crash_point("approve.before_commit")
+        crash_point("approve.committed")
+        return await self._shown(book, order_no)
+
+    async def expire(self, tx: Tx, ended: Sequence[Approval]) -> None:
+        """End the withdrawals among the approvals that `approvals.expire_due` has ended in this transaction."""
+        found = await _locked(tx, [(one.book, one.subject) for one in ended if one.kind == KIND])
+        waiting = [one for one in found if one.order.state is OrderState.REVIEWING]
+        await self._end(tx, waiting, topic="withdrawal.expired", reason="nobody decided in time")
+
+    async def _decide(self, verdict: Verdict, *, approve: bool) -> Found:
+        async with self.db.transaction() as tx:
+            await find_withdrawal(tx, book=verdict.book, order_no=verdict.order_no)
+            approval = await approvals.decide(
+                tx, book=verdict.book, kind=KIND, subject=verdict.order_no, checker=verdict.checker, approve=approve,
+                note=verdict.note, payload_sha256=verdict.payload_sha256, now=self._now(),
+            )  # fmt: skip
+            if approval.state == "approved":
+                await self._start_payout(tx, await _locked(tx, [(verdict.book, verdict.order_no)]))
+            elif approval.state == "rejected":
+                found = await _locked(tx, [(verdict.book, verdict.order_no)])
+                reason = f"rejected by {verdict.checker}" + (f": {verdict.note}" if verdict.note else "")
+                await self._end(tx, found, topic="withdrawal.rejected", reason=reason)
+            crash_point("approve.before_commit")
+        crash_point("approve.committed")
+        return await self._shown(verdict.book, verdict.order_no)
+
+    async def _start_payout(self, tx: Tx, found: Sequence[Found]) -> None:
+        now = self._now()
+        moved = [replace(one, order=move_order(one.order, OrderState.APPROVED)) for one in found]
+        await save(tx, [one.order for one in moved], [])
+        events = [withdrawal_event("withdrawal.approved", one.order, one.attempts, one.details) for one in moved]
+        await outbox.emit(tx, events, ids=self._ids, now=now)
+        await tasks.enqueue(tx, [payout_task(one.order, now) for one in moved], ids=self._ids, now=now)
+
+    async def _withdraw_approval(self, tx: Tx, *, book: int, order_no: str) -> None:
+        """End what waits for a decision, and hold off whoever is deciding; there may be nothing."""
+        asked = await approvals.find(tx, book=book, kind=KIND, subject=order_no)
+        if asked is not None:
+            try:
+                await approvals.cancel(tx, book=book, kind=KIND, subject=order_no, now=self._now())
+            except ApprovalNotPending:
+                return  # decided: the order says whether it is too late
+
+    async def _cancel(self, tx: Tx, found: Found, person: str) -> None:
+        if found.order.state is OrderState.INVALID:
+            return
+        asked = any(one.state in OPEN_ATTEMPT or one.state is AttemptState.PAID for one in found.attempts)
+        if found.order.state not in _CANCELLABLE or asked:
+            raise WithdrawalUnderWay(state=found.order.state)
+        await self._end(tx, [found], topic="withdrawal.cancelled", reason=f"cancelled by {person}")
+
+    async def _end(self, tx: Tx, found: Sequence[Found], *, topic: str, reason: str) -> None:
+        now = self._now()
+        ended = [replace(one, order=move_order(one.order, OrderState.INVALID, reason=reason)) for one in found]
+        orders: list[Order] = [one.order for one in ended]
+        await save(tx, orders, [])
+        events = [withdrawal_event(topic, one.order, one.attempts, one.details) for one in ended]
+        await outbox.emit(tx, events, ids=self._ids, now=now)
+        await let_go(tx, orders, risk=self._risk)
+        await unfreeze(tx, orders, ledger=self._ledger, now=now)
+
+    async def _shown(self, book: int, order_no: str) -> Found:
+        async with self.db.transaction() as tx:
+            return await find_withdrawal(tx, book=book, order_no=order_no)
+
+
+async def _locked(tx: Tx, keys: Sequence[tuple[int, str]]) -> list[Found]:
+    """Everything about these withdrawals as it is now, their orders locked."""
+    return await all_about(tx, await lock_orders(tx, keys))
