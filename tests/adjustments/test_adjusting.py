@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from tael.ledger import AccountId, BookId, statement
+from tael.ledger import AccountId, BookId, set_frozen, statement
 
 from .conftest import ALICE, BANK, BOB, BOOK, DOLLARS, FEE, Company
 
@@ -73,6 +73,14 @@ async def test_funds_are_missing_when_it_is_approved(company: Company) -> None:
     assert await company.act("zhao", "approve", await company.proposed((BOB, ALICE, 60_000))) == (200, "posted")
     assert await company.act("li", "approve", number) == (200, "posted")
     assert await company.totals() == (100_000, 39_998, 60_000, 2)
+
+
+async def test_an_account_is_frozen_when_it_is_approved(company: Company) -> None:
+    number = await company.proposed((ALICE, BOB, 1))
+    for frozen, answer in ((True, (409, "account_unusable")), (False, (200, "posted"))):
+        async with company.db.transaction() as tx:
+            await set_frozen(tx, BOOK, ALICE, frozen=frozen)
+        assert await company.act("li", "approve", number) == answer
 
 
 async def test_the_content_that_was_seen(company: Company) -> None:

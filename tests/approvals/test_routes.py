@@ -26,7 +26,9 @@ class Office:
         self.app.state.key_ring = KeyRing(db, pepper=PEPPER, mode=mode, now=clock.now)
         self.app.include_router(router(db, ids, clock.now, kinds=("withdrawal", "adjustment")))
 
-    async def person(self, name: str, *, book: int = BOOK, scopes: tuple[str, ...] = keys.SCOPES) -> httpx.AsyncClient:
+    async def person(
+        self, name: str | None, *, book: int = BOOK, scopes: tuple[str, ...] = keys.SCOPES
+    ) -> httpx.AsyncClient:
         async with self.db.transaction() as tx:
             key = await keys.issue(
                 tx, book=book, mode=self.mode, scopes=scopes, pepper=PEPPER, now=self.clock.now(), person=name
@@ -104,15 +106,14 @@ async def test_tiers_in_live_mode(db: Database, ids: Ids, clock: SteppedClock) -
     office = Office(db, ids, clock, mode="live")
     body = {"kind": KIND, "currency": "CNY", "tiers": [{"from_amount": 0, "needed": 2}]}
     verdict = {"kind": KIND, "currency": "CNY"}
-    async with (
-        await office.person("wang") as wang,
-        await office.person("wang") as again,
-        await office.person("li") as li,
-    ):
+    wang, again, li, nobody = [await office.person(name) for name in ("wang", "wang", "li", None)]
+    async with wang, again, li, nobody:
         zero = body | {"tiers": [{"from_amount": 0, "needed": 0}]}
         assert (await wang.put("/v1/approvals/tiers", json=zero)).json()["code"] == "four_eyes_required"
         waits = await wang.put("/v1/approvals/tiers", json=body)
         assert (waits.status_code, waits.json()["state"]) == (202, "pending")
+        whose = await nobody.post("/v1/approvals/tiers/approve", json=verdict)
+        assert (whose.status_code, whose.json()["code"]) == (403, "person_required")
         own = await again.post("/v1/approvals/tiers/approve", json=verdict)
         assert (own.status_code, own.json()["code"]) == (403, "self_approval")
         other = await li.post("/v1/approvals/tiers/approve", json=verdict | {"payload_sha256": "0" * 64})

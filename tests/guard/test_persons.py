@@ -5,7 +5,7 @@ import pytest
 
 from tael.base.clock import SteppedClock
 from tael.base.db import Database
-from tael.guard import KeyRing, keys
+from tael.guard import KeyRing, PersonRequired, keys
 from tael.guard.caller import InsufficientScope
 from tael.guard.keys import InvalidPerson
 
@@ -69,3 +69,19 @@ async def test_what_a_key_may_not(db: Database) -> None:
     caller.require("approvals:read")
     with pytest.raises(InsufficientScope):
         caller.require("approvals:write")
+
+
+@pytest.mark.parametrize(
+    ("mode", "person", "checks"),
+    [("test", "wang", True), ("test", None, True), ("live", "wang", True), ("live", None, False)],
+)
+async def test_who_may_check(db: Database, mode: str, person: str | None, checks: bool) -> None:
+    now = SteppedClock().now
+    async with db.transaction() as tx:
+        key = await keys.issue(tx, book=1, mode=mode, pepper=PEPPER, now=now(), person=person)
+    caller = await KeyRing(db, pepper=PEPPER, mode=mode, now=now).authenticate(f"Bearer {key}")
+    if checks:
+        assert caller.checker() == caller.person
+        return
+    with pytest.raises(PersonRequired):
+        caller.checker()

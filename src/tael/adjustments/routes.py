@@ -120,7 +120,7 @@ def _reading_routes(routes: APIRouter, adjustments: Adjustments) -> None:
 
 
 def _verdict(caller: Caller, adjustment_no: str, body: Verdicts) -> Verdict:
-    return Verdict(caller.book, adjustment_no, caller.person, body.note, body.payload_sha256)
+    return Verdict(caller.book, adjustment_no, caller.checker(), body.note, body.payload_sha256)
 
 
 def _id(text: str) -> int:

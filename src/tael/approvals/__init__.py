@@ -5,7 +5,7 @@ async with db.transaction() as tx:                                   # the packa
     ...                                                              # and stores its own intent
 
 async with db.transaction() as tx:                                   # the same package's route
-    approval = await decide(tx, book=book, kind="withdrawal", subject=no, checker=caller.person, approve=True,
+    approval = await decide(tx, book=book, kind="withdrawal", subject=no, checker=caller.checker(), approve=True,
                             note=None, payload_sha256=seen, now=now)
     if approval.state == "approved":
         ...                                                          # execute approval.payload, here

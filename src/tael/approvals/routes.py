@@ -84,7 +84,7 @@ def _verdict_routes(routes: APIRouter, db: Database, ids: Ids, now: Callable[[],
     async def decide(caller: Caller, body: TierVerdict, *, approve: bool) -> ApprovalView:
         async with db.transaction() as tx:
             approval = await decide_tiers(
-                tx, book=caller.book, kind=body.kind, currency=body.currency, checker=caller.person, approve=approve,
+                tx, book=caller.book, kind=body.kind, currency=body.currency, checker=caller.checker(), approve=approve,
                 note=body.note, payload_sha256=body.payload_sha256, ids=ids, now=now(),
             )  # fmt: skip
         return approval_view(approval)

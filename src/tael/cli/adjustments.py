@@ -78,7 +78,7 @@ async def approve(number: str, *, note: str | None = None, seen: str | None = No
     seen: `payload_sha256` of what was looked at; anything else is refused
     """
     async with _acting("adjustments:approve") as (desk, caller):
-        done = await desk.approve(Verdict(caller.book, number, caller.person, note, seen))
+        done = await desk.approve(Verdict(caller.book, number, caller.checker(), note, seen))
     _show_one(done, as_json=json)
 
 
@@ -91,7 +91,7 @@ async def reject(number: str, *, note: str | None = None, seen: str | None = Non
     seen: `payload_sha256` of what was looked at; anything else is refused
     """
     async with _acting("adjustments:approve") as (desk, caller):
-        done = await desk.reject(Verdict(caller.book, number, caller.person, note, seen))
+        done = await desk.reject(Verdict(caller.book, number, caller.checker(), note, seen))
     _show_one(done, as_json=json)
 
 

@@ -3,7 +3,7 @@
 Knows books and callers; knows nothing about orders or money.
 """
 
-from tael.guard.caller import Caller, KeyRing, declared_scope, requires
+from tael.guard.caller import Caller, KeyRing, PersonRequired, declared_scope, requires
 from tael.guard.idempotency import (
     IDEMPOTENCY_HEADER,
     Claim,
@@ -33,6 +33,7 @@ __all__ = [
     "IdempotencyKeyReused",
     "InFlight",
     "KeyRing",
+    "PersonRequired",
     "Replay",
     "Reused",
     "Standing",

@@ -30,6 +30,14 @@ class InsufficientScope(TaelError):
     status = 403
 
 
+class PersonRequired(TaelError):
+    """In live mode only a person decides what others proposed; this API key belongs to nobody.
+    zh: 正式环境须由具名人员复核，该 API 密钥未绑定人员。
+    """
+
+    status = 403
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """An authenticated caller: the company's book, the public id of its key, test or live, its permissions, and the
@@ -46,6 +54,14 @@ class Caller:
         assert scope in keys.SCOPES, scope
         if scope not in self.scopes:
             raise InsufficientScope(hint=f"the key needs {scope}")
+
+    def checker(self) -> str:
+        """The person who decides with this key. Raises `PersonRequired` in live mode when it belongs to nobody: it
+        might be a second key of whoever proposed.
+        """
+        if self.mode == "live" and self.person == keys.nobody(self.key_id):
+            raise PersonRequired(hint="tael key create --person NAME")
+        return self.person
 
 
 class KeyRing:

@@ -102,7 +102,7 @@ class StoredKey:
     @property
     def person(self) -> str:
         """Who acts with this key: the person it belongs to, else the key itself; no person's name has a colon."""
-        return self.owner or f"key:{self.id}"
+        return self.owner or nobody(self.id)
 
     def usable(self, now: datetime) -> bool:
         """Neither revoked nor expired."""
@@ -150,6 +150,11 @@ async def find(tx: Tx, key_id: str) -> StoredKey | None:
     """The stored key with this public id."""
     row = await tx.fetchrow("select * from api_key where id = $1", key_id)
     return None if row is None else _read(row)
+
+
+def nobody(key_id: str) -> str:
+    """Who acts with a key that belongs to no person."""
+    return f"key:{key_id}"
 
 
 def parse(key: str) -> KeyParts | None:
