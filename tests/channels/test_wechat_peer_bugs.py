@@ -5,7 +5,9 @@ import json
 import pytest
 
 from channels.otherside import (
+    MCHID,
     NOW,
+    NUMBER,
     account,
     certificate_list,
     notice,
@@ -15,13 +17,23 @@ from channels.otherside import (
     signature_headers,
     transaction,
 )
-from tael.channels.contract import BadNotification, Operation, Outcome, PaymentRef, PaymentState, Retry
+from tael.channels.contract import (
+    BadNotification,
+    Operation,
+    Outcome,
+    PaymentRef,
+    PaymentState,
+    PayoutRef,
+    PayoutState,
+    Retry,
+)
 from tael.channels.exchange import HttpResponse
 from tael.channels.wechat.certificates import build_certificates, parse_certificates
 from tael.channels.wechat.codes import RULES, normal, rule_for
 from tael.channels.wechat.keys import keys_of
 from tael.channels.wechat.notices import verify
 from tael.channels.wechat.payments import build_query, parse_query
+from tael.channels.wechat.payouts import build_query_payout, parse_query_payout
 
 NONCE = "0123456789abcdef0123456789abcdef"
 ACCOUNT = account()
@@ -92,7 +104,7 @@ def test_a_misspelt_state_hangs_or_fails():
 
 def test_one_spelling_of_a_code_only():
     for spelling in ("ORDER_NOT_EXIST", "ORDERNOTEXIST", "order_not_exist"):
-        assert rule_for(spelling, Operation.QUERY).final == [Operation.QUERY, Operation.CLOSE]
+        assert rule_for(spelling, Operation.QUERY).final[:2] == [Operation.QUERY, Operation.CLOSE]
 
 
 def test_an_unlisted_code_is_a_failure():
@@ -122,3 +134,40 @@ def test_nothing_but_the_listed_codes_is_final_for_a_new_payment():
 def test_a_brace_inside_a_string_breaks_the_reader():
     raw = json.dumps(json.loads(notice()) | {"summary": "}{"}).encode()
     assert verify(ACCOUNT, signature_headers(raw), raw, now=NOW).subject.state is PaymentState.PAID
+
+
+def payout_query(response: HttpResponse):
+    ref = PayoutRef(NUMBER)
+    return parse_query_payout(ACCOUNT, ref, build_query_payout(ACCOUNT, ref, now=NOW, nonce=NONCE), response, now=NOW)
+
+
+def bill(state: str) -> dict[str, object]:
+    return {
+        "mch_id": MCHID, "out_bill_no": NUMBER, "transfer_bill_no": "1330000071100999991182020050700019480001",
+        "state": state, "transfer_amount": 100, "update_time": "2026-03-02T12:06:00+08:00",
+    }  # fmt: skip
+
+
+def test_cancelled_payouts_hang_because_the_word_is_spelt_with_one_l():
+    """Another program waits for CANCELED, which never comes; the word is CANCELLED."""
+    assert payout_query(reply(200, bill("CANCELLED"))).value.state is PayoutState.CANCELLED
+    assert payout_query(reply(200, bill("CANCELED"))).outcome is Outcome.UNKNOWN
+
+
+def test_a_payout_that_is_being_cancelled_counts_as_failed():
+    """It may still be paid. The word is CANCELING; a spelling that was never promised concludes nothing."""
+    assert payout_query(reply(200, bill("CANCELING"))).value.state is PayoutState.CANCELLING
+    assert payout_query(reply(200, bill("CANCELLING"))).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("code", ["SYSTEM_ERROR", "SYSTEMERROR", "FREQUENCY_LIMITED", "FREQUENCY_LIMIT_EXCEED", "NEW"])
+def test_a_failing_query_marks_the_payout_failed_and_it_is_paid_twice(code: str):
+    for status in (400, 403, 404, 429, 500):
+        result = payout_query(problem(status, code))
+        assert (result.outcome, result.value) == (Outcome.UNKNOWN, None)
+        assert result.error.retry in (Retry.QUERY_FIRST, Retry.SAME_REQUEST)
+
+
+def test_no_code_is_final_for_money_that_goes_out():
+    outgoing = {Operation.REFUND, Operation.PAYOUT, Operation.CANCEL_PAYOUT}
+    assert not [rule.codes for rule in RULES if outgoing & set(rule.final)]

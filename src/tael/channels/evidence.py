@@ -7,7 +7,7 @@ from tael.channels.exchange import HttpRequest, HttpResponse, RawExchange
 
 _KEPT = 4096
 _PERSONAL = re.compile(
-    r'"(openid|sub_openid|sp_openid|payer_client_ip|user_name|phone|mobile|bank_account|id_card_number)"(\s*:\s*)'
+    r'"(openid|sub_openid|sp_openid|payer_client_ip|user_name|user_received_account|phone|mobile|bank_account|id_card_number)"(\s*:\s*)'
     r'"(?:[^"\\]|\\.)*"'
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

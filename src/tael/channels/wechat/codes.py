@@ -1,4 +1,7 @@
-"""WeChat Pay's error codes as a table (`codes.toml`), read once. Code without a rule: unknown, query first."""
+"""WeChat Pay's error codes, and its reasons for failed payouts, as a table (`codes.toml`), read once.
+
+Code without a rule: unknown, query first. Reason without a rule: the channel declined, for reasons of its own.
+"""
 
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -20,11 +23,21 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after_s: int | None = None
 
 
+class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a set of `fail_reason` words of a payout that has failed for good means."""
+
+    words: list[str]
+    kind: ErrorKind
+    retry: Retry
+
+
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
     rule: list[Rule]
+    reason: list[Reason]
 
 
 _UNLISTED = Rule(codes=[], kind=ErrorKind.UNKNOWN, retry=Retry.QUERY_FIRST)
+_UNSAID = Reason(words=[], kind=ErrorKind.DECLINED, retry=Retry.NEVER)
 
 
 def normal(code: str) -> str:
@@ -43,9 +56,18 @@ def rule_for(code: str, operation: Operation) -> Rule:
     return _UNLISTED
 
 
-def _load() -> tuple[Rule, ...]:
+@lru_cache(maxsize=256)
+def reason_for(word: str) -> Reason:
+    """Why a payout failed, from the `fail_reason` as the channel spelled it."""
+    spelling = normal(word)
+    matching = (one for one in REASONS if any(fnmatchcase(spelling, normal(pattern)) for pattern in one.words))
+    return next(matching, _UNSAID)
+
+
+def _load() -> _Table:
     text = resources.files("tael.channels.wechat").joinpath("codes.toml").read_bytes()
-    return tuple(msgspec.toml.decode(text, type=_Table).rule)
+    return msgspec.toml.decode(text, type=_Table)
 
 
-RULES = _load()
+_table = _load()
+RULES, REASONS = tuple(_table.rule), tuple(_table.reason)

@@ -21,6 +21,12 @@ from tael.channels.contract import (
     PaymentRef,
     PaymentRequest,
     PaymentView,
+    PayoutRef,
+    PayoutRequest,
+    PayoutView,
+    RefundRef,
+    RefundRequest,
+    RefundView,
     Result,
     Retry,
     VerifiedEvent,
@@ -28,10 +34,11 @@ from tael.channels.contract import (
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpReply, HttpRequest, HttpResponse
 from tael.channels.transport import Transport
-from tael.channels.wechat import notices, payments
+from tael.channels.wechat import notices, payments, payouts, refunds
 from tael.channels.wechat.certificates import build_certificates, parse_certificates
 from tael.channels.wechat.keys import Certificate, WechatKeys, keys_of, load
 from tael.channels.wechat.replies import by_unknown_key
+from tael.channels.wechat.spec import SPEC
 
 T = TypeVar("T")
 
@@ -45,7 +52,7 @@ class WechatPay:
     @property
     def spec(self) -> ConnectorSpec:
         """What WeChat Pay can do."""
-        return payments.SPEC
+        return SPEC
 
     def load_keys(self, secrets: Mapping[str, bytes], config: Mapping[str, str]) -> WechatKeys:
         """See `tael.channels.wechat.keys.load`."""
@@ -85,6 +92,58 @@ class WechatPay:
 
         return await self._ask(account, Operation.CLOSE, sent, parse, now=now)
 
+    async def refund(self, account: MerchantAccount, request: RefundRequest, *, now: datetime) -> Result[RefundView]:
+        """Ask for the refund."""
+        sent = refunds.build_refund(account, request, now=now, nonce=_nonce())
+
+        def parse(response: HttpResponse) -> Result[RefundView]:
+            return refunds.parse_refund(account, request, sent, response, now=now)
+
+        return await self._ask(account, Operation.REFUND, sent, parse, now=now)
+
+    async def query_refund(self, account: MerchantAccount, ref: RefundRef, *, now: datetime) -> Result[RefundView]:
+        """Ask for the refund's state."""
+        sent = refunds.build_query_refund(account, ref, now=now, nonce=_nonce())
+
+        def parse(response: HttpResponse) -> Result[RefundView]:
+            return refunds.parse_query_refund(account, ref, sent, response, now=now)
+
+        return await self._ask(account, Operation.QUERY_REFUND, sent, parse, now=now)
+
+    def check_payout(self, account: MerchantAccount, request: PayoutRequest, *, now: datetime) -> None:
+        """Raises `PayoutNotPossible`."""
+        payouts.check(account, request)
+
+    async def payout(self, account: MerchantAccount, request: PayoutRequest, *, now: datetime) -> Result[PayoutView]:
+        """Ask for the transfer. A name can only be sealed for a platform key, so that is there before we build."""
+        payouts.check_content(account, request)
+        if not await self._can_verify(account, now=now):
+            return _no_platform_key(payouts.UNSENT)
+        sent = payouts.build_payout(account, request, now=now, nonce=_nonce())
+
+        def parse(response: HttpResponse) -> Result[PayoutView]:
+            return payouts.parse_payout(account, request, sent, response, now=now)
+
+        return await self._ask(account, Operation.PAYOUT, sent, parse, now=now)
+
+    async def query_payout(self, account: MerchantAccount, ref: PayoutRef, *, now: datetime) -> Result[PayoutView]:
+        """Ask for the transfer's state."""
+        sent = payouts.build_query_payout(account, ref, now=now, nonce=_nonce())
+
+        def parse(response: HttpResponse) -> Result[PayoutView]:
+            return payouts.parse_query_payout(account, ref, sent, response, now=now)
+
+        return await self._ask(account, Operation.QUERY_PAYOUT, sent, parse, now=now)
+
+    async def cancel_payout(self, account: MerchantAccount, ref: PayoutRef, *, now: datetime) -> Result[PayoutView]:
+        """Wish the transfer back."""
+        sent = payouts.build_cancel_payout(account, ref, now=now, nonce=_nonce())
+
+        def parse(response: HttpResponse) -> Result[PayoutView]:
+            return payouts.parse_cancel_payout(account, ref, sent, response, now=now)
+
+        return await self._ask(account, Operation.CANCEL_PAYOUT, sent, parse, now=now)
+
     async def keep_keys(self, account: MerchantAccount, *, now: datetime) -> None:
         """Download the certificates if that is due; one caller does, the others wait for it."""
         keyring = keys_of(account).keyring
@@ -120,21 +179,25 @@ class WechatPay:
         *,
         now: datetime,
     ) -> Result[T]:
-        keyring = keys_of(account).keyring
-        if keyring.announced(now=now) is None:
-            await self.keep_keys(account, now=now)
-        if keyring.announced(now=now) is None:
+        if not await self._can_verify(account, now=now):
             return _no_platform_key(request)
 
         async def read(response: HttpResponse) -> Result[T]:
             result = parse(response)
             if not by_unknown_key(result):
                 return result
-            keyring.missed = True
+            keys_of(account).keyring.missed = True
             await self.keep_keys(account, now=now)
             return parse(response)
 
         return await self._transport.call(account, self.spec, operation, request, read)
+
+    async def _can_verify(self, account: MerchantAccount, *, now: datetime) -> bool:
+        """Whether we hold a platform key, after a try to get one if not."""
+        keyring = keys_of(account).keyring
+        if keyring.announced(now=now) is None:
+            await self.keep_keys(account, now=now)
+        return keyring.announced(now=now) is not None
 
     async def _download(self, account: MerchantAccount, *, now: datetime) -> Result[list[Certificate]]:
         sent = build_certificates(account, now=now, nonce=_nonce())

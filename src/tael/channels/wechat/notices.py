@@ -1,6 +1,8 @@
 """A notice of WeChat Pay: check who signed it and when, then open its sealed part. Pure.
 
-    size -> signature over the raw bytes (or probe, stale, unknown key ...) -> envelope -> AES-256-GCM -> transaction
+    size -> signature over the raw bytes (or probe, stale, unknown key ...) -> envelope -> AES-256-GCM -> content
+
+What is told: TRANSACTION.SUCCESS (a payment), REFUND.SUCCESS | ABNORMAL | CLOSED, MCHTRANSFER.BILL.FINISHED (a payout).
 
 The signature proves the platform; the seal proves that it was meant for this merchant account, because the
 platform's key is the same for all merchants and the APIv3 key is not.
@@ -9,7 +11,7 @@ platform's key is the same for all merchants and the APIv3 key is not.
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NoReturn
 
@@ -21,17 +23,21 @@ from tael.channels.contract import (
     BadNotification,
     MalformedNotification,
     MerchantAccount,
+    PaymentView,
+    PayoutView,
+    RefundView,
     SignatureProbe,
     UnknownSigningKey,
     VerifiedEvent,
 )
 from tael.channels.exchange import HttpReply
 from tael.channels.wechat.keys import WechatKeys, keys_of
+from tael.channels.wechat.refunds import read_refund_notice
 from tael.channels.wechat.signing import Flaw, examine
 from tael.channels.wechat.transactions import Unreadable, read_time, read_transaction
+from tael.channels.wechat.transfer_bills import FINISHED, read_bill_notice
 
 LIMIT = 64 * 1024
-PAID = "TRANSACTION.SUCCESS"
 _ALGORITHM = "AEAD_AES_256_GCM"
 
 
@@ -52,7 +58,19 @@ class _Notice(msgspec.Struct):
     resource: Sealed
 
 
+def _read_payment(body: bytes, event: str) -> PaymentView:
+    return read_transaction(body)
+
+
 _notices = msgspec.json.Decoder(_Notice)
+# event type -> the type its content says it has, and who reads that
+_READERS: Mapping[str, tuple[str, Callable[[bytes, str], PaymentView | RefundView | PayoutView]]] = {
+    "TRANSACTION.SUCCESS": ("transaction", _read_payment),
+    "REFUND.SUCCESS": ("refund", read_refund_notice),
+    "REFUND.ABNORMAL": ("refund", read_refund_notice),
+    "REFUND.CLOSED": ("refund", read_refund_notice),
+    FINISHED: ("mch_payment", read_bill_notice),
+}
 
 
 def verify(account: MerchantAccount, headers: Sequence[tuple[str, str]], raw: bytes, *, now: datetime) -> VerifiedEvent:
@@ -109,18 +127,19 @@ def _open(keys: WechatKeys, raw: bytes) -> VerifiedEvent:
         notice = _notices.decode(raw)
     except (ValueError, RecursionError) as problem:
         raise Unreadable("envelope") from problem
-    if notice.event_type != PAID or notice.resource.original_type not in ("", "transaction"):
+    original, read = _READERS.get(notice.event_type, ("", None))
+    if read is None or notice.resource.original_type not in ("", original):
         raise Unreadable("event type")
     if not 1 <= len(notice.id) <= 64 or not notice.id.isascii() or not notice.id.isprintable():
         raise Unreadable("id")
     try:
-        transaction = unseal(keys, notice.resource)
+        content = unseal(keys, notice.resource)
     except InvalidTag as problem:
         raise BadNotification("sealed with another key") from problem
     return VerifiedEvent(
         id=notice.id,
         kind=notice.event_type,
         occurred_at=read_time(notice.create_time),
-        subject=read_transaction(transaction),
+        subject=read(content, notice.event_type),
         sha256=hashlib.sha256(raw).hexdigest(),
     )

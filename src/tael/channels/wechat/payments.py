@@ -8,20 +8,16 @@ a reply becomes a `Result`.
 import re
 from datetime import datetime, timedelta
 from typing import TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
 from tael.base.clock import ACCOUNTING_ZONE
 from tael.channels.contract import (
     AppParams,
-    ConnectorSpec,
-    ErrorKind,
     JsapiParams,
     MerchantAccount,
     Method,
     Operation,
-    Outcome,
     PaymentHandoff,
     PaymentNotPossible,
     PaymentRef,
@@ -34,28 +30,13 @@ from tael.channels.contract import (
 )
 from tael.channels.exchange import HttpRequest, HttpResponse
 from tael.channels.wechat.keys import keys_of
-from tael.channels.wechat.replies import judge
-from tael.channels.wechat.signing import lines, seconds, sign, signed_request
-from tael.channels.wechat.transactions import NUMBER, Unreadable, read_transaction
+from tael.channels.wechat.replies import absence_is_an_answer, judge
+from tael.channels.wechat.signing import encoded, lines, seconds, sign, signed_request
+from tael.channels.wechat.spec import PAYMENT_NUMBER, SPEC, takes_notices
+from tael.channels.wechat.transactions import Unreadable, read_transaction
 
 Json: TypeAlias = "str | int | dict[str, Json]"
 
-HOUR_S = 3600
-SPEC = ConnectorSpec(
-    name="wechat",
-    payees=frozenset(),
-    methods=frozenset({Method.NATIVE, Method.JSAPI, Method.H5, Method.APP}),
-    currencies=frozenset({"CNY"}),
-    numbers=dict.fromkeys((Operation.CREATE, Operation.QUERY, Operation.CLOSE), NUMBER),
-    min_minor=1,
-    max_minor=1_000_000_000,
-    qps={Operation.CREATE: 1000, Operation.QUERY: 1000, Operation.CLOSE: 1000, Operation.KEYS: 1},
-    notify_total_s=24 * HOUR_S + 4 * 60,
-    handoff_s={Method.NATIVE: 2 * HOUR_S, Method.JSAPI: 2 * HOUR_S, Method.APP: 2 * HOUR_S, Method.H5: 300},
-    base_urls=("https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"),
-    secrets=frozenset({"merchant_key", "apiv3_key"}),
-    secrets_optional=frozenset({"public_key"}),
-)
 _LONGEST = timedelta(days=90)
 _VISIBLE = re.compile(r"[!-~]{1,128}")
 
@@ -74,13 +55,13 @@ def check(account: MerchantAccount, request: PaymentRequest, *, now: datetime) -
     amount = request.amount
     wrong = {
         "merchant_account": account.state != "active" or not account.appid,
-        "number": not NUMBER.fullmatch(request.number),
+        "number": not PAYMENT_NUMBER.fullmatch(request.number),
         "method": request.method not in SPEC.methods,
         "currency": amount.currency not in SPEC.currencies,
         "amount": not SPEC.min_minor <= amount.minor <= SPEC.max_minor,
         "description": not 1 <= len(request.description) <= 127 or not request.description.isprintable(),
         "attach": request.attach is not None and not 1 <= len(request.attach) <= 128,
-        "notify_url": not _notify_url(account, request.notify_url),
+        "notify_url": not takes_notices(account, request.notify_url),
         "expires_at": not now < request.expires_at <= now + _LONGEST,
         "payer_id": request.method is Method.JSAPI and not _VISIBLE.fullmatch(request.payer_id or ""),
         "payer_ip": request.method is Method.H5 and not re.fullmatch(r"[0-9a-fA-F.:]{2,45}", request.payer_ip or ""),
@@ -134,8 +115,8 @@ def parse_create(
 
 def build_query(account: MerchantAccount, ref: PaymentRef, *, now: datetime, nonce: str) -> HttpRequest:
     """The question for a payment's state: by the channel's number when we know it, else by ours."""
-    by = f"id/{_encoded(ref.channel_ref)}" if ref.channel_ref else f"out-trade-no/{_encoded(ref.number)}"
-    target = f"/v3/pay/transactions/{by}?mchid={_encoded(account.mchid)}"
+    by = f"id/{encoded(ref.channel_ref)}" if ref.channel_ref else f"out-trade-no/{encoded(ref.number)}"
+    target = f"/v3/pay/transactions/{by}?mchid={encoded(account.mchid)}"
     return signed_request(account, "GET", target, b"", now=now, nonce=nonce)
 
 
@@ -151,12 +132,12 @@ def parse_query(
         return view
 
     answer = judge(account, Operation.QUERY, sent, response, expected=200, now=now, read=read)
-    return _absence_is_an_answer(answer, ref)
+    return absence_is_an_answer(answer, PaymentView(number=ref.number, state=PaymentState.NOT_FOUND))
 
 
 def build_close(account: MerchantAccount, ref: PaymentRef, *, now: datetime, nonce: str) -> HttpRequest:
     """The order to close; safe to repeat."""
-    target = f"/v3/pay/transactions/out-trade-no/{_encoded(ref.number)}/close"
+    target = f"/v3/pay/transactions/out-trade-no/{encoded(ref.number)}/close"
     body = msgspec.json.encode({"mchid": account.mchid})
     return signed_request(account, "POST", target, body, now=now, nonce=nonce)
 
@@ -172,14 +153,7 @@ def parse_close(
         return PaymentView(number=ref.number, state=PaymentState.CLOSED)
 
     answer = judge(account, Operation.CLOSE, sent, response, expected=204, now=now, read=read)
-    return _absence_is_an_answer(answer, ref)
-
-
-def _absence_is_an_answer(answer: Result[PaymentView], ref: PaymentRef) -> Result[PaymentView]:
-    if answer.outcome is not Outcome.DECLINED or answer.error is None or answer.error.kind is not ErrorKind.NOT_FOUND:
-        return answer
-    view = PaymentView(number=ref.number, state=PaymentState.NOT_FOUND)
-    return Result(Outcome.SUCCEEDED, view, answer.error, answer.raw)
+    return absence_is_an_answer(answer, PaymentView(number=ref.number, state=PaymentState.NOT_FOUND))
 
 
 def _read_handoff(
@@ -235,14 +209,3 @@ def _text(text: str, form: str = r"[!-~]{1,128}") -> str:
     if not re.fullmatch(form, text):
         raise Unreadable("hand-off")
     return text
-
-
-def _notify_url(account: MerchantAccount, url: str) -> bool:
-    """https, or plain http for a test account; WeChat allows no query string."""
-    form = r"https://[!-~]+" if account.mode == "live" else r"https?://[!-~]+"
-    return len(url) <= 255 and re.fullmatch(form, url) is not None and "?" not in url and "#" not in url
-
-
-def _encoded(part: str) -> str:
-    """Percent-encoded before signing, because the platform signs what it sees on the wire."""
-    return quote(part, safe="")

@@ -71,6 +71,13 @@ def judge_with(
         return _unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
 
 
+def absence_is_an_answer(answer: Result[T], absent: T) -> Result[T]:
+    """To a question, "there is no such thing" is an answer: it succeeds with `absent` and keeps the error."""
+    if answer.outcome is not Outcome.DECLINED or answer.error is None or answer.error.kind is not ErrorKind.NOT_FOUND:
+        return answer
+    return Result(Outcome.SUCCEEDED, absent, answer.error, answer.raw)
+
+
 def by_unknown_key(result: Result[T]) -> bool:
     """Whether the reply was signed with a platform key that we do not hold (yet)."""
     return result.error is not None and result.error.code == Flaw.UNKNOWN_KEY.value

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
+from urllib.parse import quote
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -55,6 +56,11 @@ def lines(*parts: str) -> bytes:
 def sign(key: RSAPrivateKey, message: bytes) -> str:
     """Our signature, base64."""
     return base64.b64encode(key.sign(message, PKCS1v15(), SHA256())).decode()
+
+
+def encoded(part: str) -> str:
+    """A part of a target, percent-encoded before signing, because the platform signs what it sees on the wire."""
+    return quote(part, safe="")
 
 
 def signed_request(

@@ -12,8 +12,8 @@ import msgspec
 from tael.base.errors import TaelError
 from tael.base.money import Money
 from tael.channels.contract import PaymentState, PaymentView
+from tael.channels.wechat.spec import PAYMENT_NUMBER
 
-NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
 _NAME = re.compile(r"[0-9A-Za-z_\-]{1,128}")
 _STATES = {
     "NOTPAY": PaymentState.UNPAID,
@@ -62,17 +62,17 @@ def read_transaction(body: bytes) -> PaymentView:
     state = _STATES.get(found.trade_state)
     if state is None:
         raise Unreadable("trade_state")
-    if not NUMBER.fullmatch(found.out_trade_no):
+    if not PAYMENT_NUMBER.fullmatch(found.out_trade_no):
         raise Unreadable("out_trade_no")
     view = PaymentView(
         number=found.out_trade_no,
         state=state,
-        channel_ref=_name(found.transaction_id),
-        amount=_money(found.amount),
-        mchid=_name(found.mchid),
-        appid=_name(found.appid),
+        channel_ref=read_name(found.transaction_id),
+        amount=_total(found.amount),
+        mchid=read_name(found.mchid),
+        appid=read_name(found.appid),
         paid_at=read_time(found.success_time) if found.success_time else None,
-        payer=_name(found.payer.openid) if found.payer else None,
+        payer=read_name(found.payer.openid) if found.payer else None,
     )
     paid = state in (PaymentState.PAID, PaymentState.REFUNDED)
     if paid and None in (view.channel_ref, view.amount, view.mchid, view.appid, view.paid_at):
@@ -93,18 +93,23 @@ def read_time(text: str) -> datetime:
         raise Unreadable("time") from problem
 
 
-def _name(text: str | None) -> str | None:
-    """A name at the channel; WeChat writes the empty string for "none"."""
+def read_name(text: str | None) -> str | None:
+    """A name or number at the channel; WeChat writes the empty string for "none". Raises `Unreadable`."""
     if text and not _NAME.fullmatch(text):
         raise Unreadable("name")
     return text or None
 
 
-def _money(amount: _Amount | None) -> Money | None:
+def _total(amount: _Amount | None) -> Money | None:
     """The order's full amount (`total`), not what coupons leave to the payer; None while a currency is not given."""
     if amount is None or amount.total is None or amount.currency is None:
         return None
+    return read_money(amount.total, amount.currency)
+
+
+def read_money(minor: int, currency: str) -> Money:
+    """An amount in whole fen. Raises `Unreadable`."""
     try:
-        return Money(amount.total, amount.currency)
+        return Money(minor, currency)
     except TaelError as problem:
         raise Unreadable("amount") from problem
