@@ -34,9 +34,7 @@ STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
     ),
     "judge again": lambda tx: store.verdicts(tx, KEYS),
     "void": lambda tx: Risk().void(tx, KEYS),
-    "newest": lambda tx: store.newest_verdicts(
-        tx, book=1, operation="withdrawal", since=MORNING - timedelta(minutes=20), most=100
-    ),
+    "past": lambda tx: store.past(tx, book=1, operation="withdrawal", since=MORNING - timedelta(minutes=20), most=100),
     "listed": lambda tx: rule_sets.listed(tx, book=1, operation="op_a"),
     "next_version": lambda tx: store.next_version(tx, book=1, operation="op_a"),
     "in_force": lambda tx: store.in_force(tx, [(1, "op_a"), (1, "withdrawal")]),

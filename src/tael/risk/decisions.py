@@ -116,7 +116,8 @@ def cell_holds(field: str, cell: str, facts: Facts) -> bool:
     """Whether one cell holds. Raises RuntimeError when it cannot be evaluated or answers neither yes nor no."""
     context = dict(facts)
     if field:
-        asked = zen.evaluate_expression(field, context)
+        # A fact is taken as it is: what an expression gives comes back as a float, and above 2^53 that is not exact.
+        asked = context[field] if field in context else zen.evaluate_expression(field, context)
         holds = zen.evaluate_unary_expression(cell, context | {"$": asked})
     else:
         holds = zen.evaluate_expression(cell, context)

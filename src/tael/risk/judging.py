@@ -98,7 +98,10 @@ class Risk:
         return [_judgement(stored[_key(one)]) for one in questions]
 
     async def void(self, tx: Tx, keys: Sequence[Key]) -> None:
-        """These operations (book, operation, number) did not happen; again, or for unknown ones, it does nothing."""
+        """These operations (book, operation, number) did not happen; again, or for unknown ones, it does nothing.
+
+        Their numbers are spent: judged again they get the old verdict and do not count.
+        """
         if keys:
             await store.void_uses(tx, keys)
 

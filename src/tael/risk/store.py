@@ -89,6 +89,17 @@ class Verdict:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An operation that was judged; its facts as they are stored (JSON)."""
+
+    number: str
+    person: int
+    facts: str
+    outcome: str
+    at: datetime
+
+
 async def lock_persons(tx: Tx, persons: Sequence[tuple[int, int]]) -> None:
     """Make whoever judges these persons (book, person; sorted) wait for the end of this transaction."""
     books, numbers = [book for book, _ in persons], [person for _, person in persons]
@@ -197,13 +208,14 @@ async def verdicts(tx: Tx, keys: Sequence[Key]) -> dict[Key, Verdict]:
     return {key: found[key] for key in keys if key in found}
 
 
-async def newest_verdicts(tx: Tx, *, book: int, operation: str, since: datetime, most: int) -> list[Verdict]:
-    """Verdicts on operations since an instant, newest first."""
+async def past(tx: Tx, *, book: int, operation: str, since: datetime, most: int) -> list[Past]:
+    """What was judged of an operation since an instant, newest first."""
     rows = await tx.fetch(
-        "select * from risk_verdict where book = $1 and operation = $2 and at >= $3 order by at desc limit $4",
+        """select number, person, facts, outcome, at from risk_verdict
+           where book = $1 and operation = $2 and at >= $3 order by book, operation, at desc limit $4""",
         book, operation, since, most,
     )  # fmt: skip
-    return [read_verdict(row) for row in rows]
+    return [Past(*row) for row in rows]
 
 
 async def in_force(tx: Tx, operations: Sequence[tuple[int, str]]) -> list[InForce]:

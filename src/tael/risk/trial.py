@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from tael.base.db import Tx
 from tael.base.errors import JsonValue
 from tael.risk import store
 from tael.risk.checks import checked
-from tael.risk.decisions import Decision
+from tael.risk.decisions import Decision, Finding
+from tael.risk.store import Past
 from tael.risk.tables import RiskOutcome
 
 MOST_JUDGED: Final = 50_000
@@ -58,18 +61,19 @@ async def try_out(
     """Judge the newest operations of the last `days` days again with another table. Raises `InvalidRuleSet`."""
     decision = Decision(checked(content))
     since = now - timedelta(days=days)
-    past = await store.newest_verdicts(tx, book=book, operation=operation, since=since, most=MOST_JUDGED + 1)
+    past = await store.past(tx, book=book, operation=operation, since=since, most=MOST_JUDGED + 1)
     complete, past = len(past) <= MOST_JUDGED, past[:MOST_JUDGED]
     moves: Counter[tuple[str, str]] = Counter()
     rules: Counter[str] = Counter()
     examples: list[Example] = []
     for start in range(0, len(past), _AT_ONCE):
         some = past[start : start + _AT_ONCE]
-        for verdict, finding in zip(some, decision.decide([one.facts for one in some]), strict=True):
-            moves[verdict.outcome, finding.outcome] += 1
+        facts: list[dict[str, JsonValue]] = [msgspec.json.decode(one.facts) for one in some]
+        for was, known, finding in zip(some, facts, decision.decide(facts), strict=True):
+            moves[was.outcome, finding.outcome] += 1
             rules.update(finding.rules)
-            if verdict.outcome != finding.outcome and len(examples) < MOST_EXAMPLES:
-                examples.append(_example(verdict, finding.outcome, finding.rules))
+            if was.outcome != finding.outcome and len(examples) < MOST_EXAMPLES:
+                examples.append(_example(was, known, finding))
         await asyncio.sleep(0)  # evaluation keeps the processor to itself: let others have their turn
     return _report(moves, rules, examples, complete=complete)
 
@@ -87,9 +91,9 @@ def _report(moves: Counter[tuple[str, str]], rules: Counter[str], examples: list
     )  # fmt: skip
 
 
-def _example(verdict: store.Verdict, would_be: RiskOutcome, rules: tuple[str, ...]) -> Example:
-    amount, currency = verdict.facts["amount"], verdict.facts["currency"]
+def _example(was: Past, facts: dict[str, JsonValue], finding: Finding) -> Example:
+    amount, currency = facts["amount"], str(facts["currency"])
     assert isinstance(amount, int)
     return Example(
-        verdict.number, verdict.person, amount, str(currency), verdict.at, verdict.outcome, would_be.value, rules
-    )
+        was.number, was.person, amount, currency, was.at, was.outcome, finding.outcome.value, finding.rules
+    )  # fmt: skip
