@@ -74,6 +74,8 @@ SHAPES: list[tuple[str, object, str]] = [
     ("no rows", table(rules=[]), "1 to 100 rows"),
     ("too many rows", table(*(("amount > 5", f"r{n}", "refuse") for n in range(MOST_ROWS))), "1 to 100 rows"),
     ("too many bytes", table(("amount > 5" + " " * 70_000, "rule", "refuse")), "65536 bytes"),
+    ("a long cell", table(("(" * 500 + "amount > 5" + ")" * 500, "rule", "refuse")), "500 characters"),
+    ("a long question", table(("> 5", "rule", "refuse"), field="-" * 501 + "amount"), "500 characters"),
     ("an unknown outcome", table(("amount > 5", "rule", "maybe")), "the outcome is one of"),
     ("a computed outcome", table(rules=[{"rule": '"a"', "outcome": "amount"}]), "outcome must be a text"),
     ("no rule name", table(rules=[{"outcome": '"pass"'}]), "rule must be a text"),

@@ -22,6 +22,7 @@ from tael.risk.facts import FACTS
 MOST_ROWS: Final = 100
 MOST_COLUMNS: Final = 20
 MOST_BYTES: Final = 65_536
+MOST_CHARACTERS: Final = 500
 FUNCTIONS: Final = frozenset(
     {"abs", "floor", "ceil", "round", "min", "max", "len", "contains", "startsWith", "endsWith", "lower", "upper"}
 )
@@ -183,6 +184,9 @@ def _check_shape(table: _Content) -> None:
     ids = [column.id for column in (*table.inputs, *table.outputs)]
     if len(set(ids)) < len(ids) or any(one.startswith("_") or not one for one in ids):
         raise refusal(["every column needs an id of its own that does not begin with _"])
+    texts = [*(column.field for column in table.inputs), *(cell for row in table.rules for cell in row.values())]
+    if any(len(text) > MOST_CHARACTERS for text in texts):
+        raise refusal([f"a cell has {MOST_CHARACTERS} characters at most"])
 
 
 def _row(number: int, written: dict[str, str], table: _Content, outputs: dict[str, str]) -> Row:
