@@ -48,16 +48,15 @@ from tael.ledger import routes as ledger_routes
 from tael.orders import forget_submissions
 from tael.payments import routes as payment_routes
 from tael.payments.chart import Chart
+from tael.payments.from_balance import BalancePayments
 from tael.payments.handover import Handover
+from tael.payments.kinds import TOPICS
 from tael.payments.notice_endpoint import NoticeEndpoint
 from tael.payments.notices import Listeners, Notices, PayoutTold, RefundTold
 from tael.payments.platform import Platform
-from tael.payments.recharge import Recharges
 from tael.payments.recover import Recovery
 from tael.payments.settlement import RECOVERY, Settlement, UnknownAttempt
-
-TOPICS = ("recharge.paid", "recharge.failed", "recharge.closed", "recharge.suspended")
-"""Every event there is; all of them are for callbacks. A business in this process would be listed here too."""
+from tael.payments.start import PayIns
 
 _log = structlog.get_logger("tael.app")
 
@@ -91,7 +90,8 @@ class System:
     callbacks: Callbacks
     settlement: Settlement
     handover: Handover
-    recharges: Recharges
+    pay_ins: PayIns
+    balance_payments: BalancePayments
     notices: Notices
     recovery: Recovery
     relay: Relay
@@ -120,7 +120,8 @@ class System:
             task.cancel()
         await asyncio.gather(*loops, *periodic, return_exceptions=True)
         await self.notices.close()
-        await self.recharges.close()
+        await self.pay_ins.close()
+        await self.balance_payments.close()
         await self.handover.close()
         await self.callbacks.transport.close()
         with suppress(TaelError):
@@ -210,7 +211,7 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
         db, ids, clock.now, key, CallbackTransport(Policy(settings.mode, allow_loopback=settings.allow_loopback))
     )
     settlement, handover = Settlement(platform), Handover(platform)
-    recharges = Recharges(platform, handover)
+    pay_ins, balance_payments = PayIns(platform, handover), BalancePayments(platform)
     notices = Notices(platform, settlement, Listeners(_no_refunds, _no_payouts))
     recovery = Recovery(platform, settlement, handover)
     ring = KeyRing(db, pepper=key, mode=settings.mode, now=clock.now)
@@ -219,7 +220,8 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
         openapi_url="/openapi.json" if settings.mode == "test" else None,
     )  # fmt: skip
     system = System(
-        settings, db, clock, ids, platform, ring, hooks, settlement, handover, recharges, notices, recovery,
+        settings, db, clock, ids, platform, ring, hooks, settlement, handover, pay_ins, balance_payments, notices,
+        recovery,
         Relay(db, {topic: [hooks.fan_out] for topic in TOPICS}, clock.now), Courier(hooks),
         Worker(db, RECOVERY, recovery.work, clock.now, concurrency=32), app, Gate(NoticeEndpoint(app, notices)),
     )  # fmt: skip
@@ -228,7 +230,7 @@ async def _build(settings: Settings, db: Database, clock: Clock) -> System:
     install_problems(app)
     routers = [
         ledger_routes.router(db, clock.now),
-        payment_routes.router(platform, recharges, recovery),
+        payment_routes.router(platform, pay_ins, balance_payments, recovery),
         callback_routes.router(hooks),
         status.router(status.Page(db, key, settings.mode, clock.now)),
         health.router(

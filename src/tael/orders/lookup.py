@@ -31,12 +31,19 @@ class Filter:
     states: tuple[OrderState, ...] = ()
     created_from: datetime | None = None
     created_before: datetime | None = None
+    business_order_no: str | None = None
 
 
 async def find_order(tx: Tx, *, book: int, order_no: str) -> Order | None:
     """One order of a book by its number."""
     row = await tx.fetchrow("select * from payment_order where book = $1 and order_no = $2", book, order_no)
     return None if row is None else store.read_order(row)
+
+
+async def find_by_business_no(tx: Tx, *, book: int, kind: str, number: str) -> Order | None:
+    """One order of a book by the business's own number, which is unique per kind."""
+    found = await _by_business_no(tx, book=book, kind=kind, number=number)
+    return found[0] if found else None
 
 
 async def find_attempt(tx: Tx, *, book: int, attempt_no: str) -> Attempt | None:
@@ -69,6 +76,9 @@ async def page(
     newer_than: int | None = None,
 ) -> list[Order]:
     """Up to `limit` orders, newest first, beyond the order id `older_than` or before `newer_than` (keyset)."""
+    if only.business_order_no is not None:  # unique, so there is nothing to page through
+        found = await _by_business_no(tx, book=book, kind=kind, number=only.business_order_no)
+        return [order for order in found if _shown(order, only, older_than, newer_than)]
     backwards = newer_than is not None
     rows = await tx.fetch(
         _PAGE_BACKWARDS if backwards else _PAGE, book, kind, newer_than if backwards else older_than, limit,
@@ -76,6 +86,25 @@ async def page(
     )  # fmt: skip
     orders = [store.read_order(row) for row in rows]
     return orders[::-1] if backwards else orders
+
+
+async def _by_business_no(tx: Tx, *, book: int, kind: str, number: str) -> list[Order]:
+    rows = await tx.fetch(
+        "select * from payment_order where book = $1 and business_order_no = $2 and kind = $3", book, number, kind
+    )
+    return [store.read_order(row) for row in rows]
+
+
+def _shown(order: Order, only: Filter, older_than: int | None, newer_than: int | None) -> bool:
+    """Whether an order meets every condition that is given."""
+    return (
+        only.account in (None, order.account)
+        and (not only.states or order.state in only.states)
+        and (only.created_from is None or order.created_at >= only.created_from)
+        and (only.created_before is None or order.created_at < only.created_before)
+        and (older_than is None or order.id < older_than)
+        and (newer_than is None or order.id > newer_than)
+    )
 
 
 _WHERE = """

@@ -33,7 +33,7 @@ from tael.payments import evidence, handoff
 from tael.payments.evidence import Exchange
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.settlement import RECOVERY
-from tael.payments.views import order_event, recharge_view
+from tael.payments.views import order_event, order_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Handover:
             await save(tx, [order for order, _ in moved], [attempt for _, attempt in moved])
             await evidence.keep_exchanges(tx, [_exchange(one) for one in handed], ids=platform.ids, now=now)
             failed = [row for row in moved if row[1].state is AttemptState.FAILED]
-            await outbox.emit(tx, [order_event("recharge.failed", *one) for one in failed], ids=platform.ids, now=now)
+            await outbox.emit(tx, [order_event("failed", *one) for one in failed], ids=platform.ids, now=now)
             await tasks.cancel(tx, RECOVERY, [(attempt.book, attempt.attempt_no) for _, attempt in failed])
             answers = [answer(order, [attempt]) for order, attempt in (locked[one.key] for one in handed)]
             await finish(
@@ -138,7 +138,7 @@ class Handover:
 def answer(order: Order, attempts: Sequence[Attempt]) -> Answer:
     """The answer that shows an order as it is: 201, or 202 while nobody can say whether the channel has it."""
     status = 202 if order.state in {OrderState.CREATED, OrderState.UNKNOWN} else 201
-    return Answer(status, recharge_view(order, attempts).model_dump_json().encode())
+    return Answer(status, order_view(order, attempts).model_dump_json().encode())
 
 
 def _exchange(one: _HandedOver) -> Exchange:

@@ -39,6 +39,7 @@ from tael.orders import (
 from tael.payments import evidence
 from tael.payments.evidence import Exchange
 from tael.payments.handover import Begun, Handover
+from tael.payments.kinds import KINDS, Kind
 from tael.payments.platform import Platform
 from tael.payments.settlement import RECOVERY, Settlement, fact_of
 from tael.payments.views import order_event
@@ -76,11 +77,11 @@ class Recovery:
             return Dead("still unknown; ask the channel and settle by hand")
         return Again(self._next(order, task.attempt))
 
-    async def close(self, *, book: int, order_no: str) -> bool:
+    async def close(self, *, book: int, order_no: str, kind: Kind | None = None) -> bool:
         """Close an unpaid order now, at the channel first; False when it is not certain (or paid meanwhile)."""
         async with self._platform.db.transaction() as tx:
             locked = await lock_orders(tx, [(book, order_no)])
-            if not locked:
+            if not locked or locked[0].kind not in ({kind.name} if kind else KINDS):
                 raise OrderNotFound
             attempts = (await attempts_of(tx, locked))[order_no]
             open_now = [attempt for attempt in attempts if attempt.state in OPEN_ATTEMPT]
@@ -107,21 +108,29 @@ class Recovery:
         return await self._conclude(attempt, view.state)
 
     async def _close(self, order: Order, attempt: Attempt) -> bool:
-        """Close at the channel, then here; a refusal to close usually means paid, so query."""
+        """Close at the channel, then here."""
+        state = await self.close_at_channel(order, attempt)
+        return state is not None and await self._conclude(attempt, state)
+
+    async def close_at_channel(self, order: Order, attempt: Attempt) -> PaymentState | None:
+        """Make the attempt impossible at its channel; answers what is certain then. A payment is settled on the spot.
+
+        A refusal to close usually means paid, so it is followed by a query. None: we cannot tell.
+        """
         account = self._platform.account_of(attempt)
         connector = self._platform.accounts.takes_payments(account)
         result = await connector.close_payment(account, PaymentRef(attempt.attempt_no), now=self._platform.now())
         await self._keep(attempt, Operation.CLOSE, result)
         crash_point("recover.close_answered")
         if result.outcome is Outcome.SUCCEEDED and result.value and result.value.state is PaymentState.CLOSED:
-            return await self._conclude(attempt, PaymentState.CLOSED)
+            return PaymentState.CLOSED
         view = await self._query(order, attempt)
         if view is None:
-            return False
+            return None
         gone = view.state is PaymentState.NOT_FOUND
         if gone and self._platform.now() >= order.expires_at + timedelta(seconds=NOT_FOUND_GRACE_S):
-            return await self._conclude(attempt, PaymentState.CLOSED)
-        return await self._conclude(attempt, view.state)
+            return PaymentState.CLOSED
+        return view.state
 
     async def _query(self, order: Order, attempt: Attempt) -> PaymentView | None:
         """What the channel says for certain; a payment is settled on the spot. None: we cannot tell."""
@@ -148,13 +157,13 @@ class Recovery:
             case PaymentState.PAID | PaymentState.REFUNDED:
                 return True
             case PaymentState.CLOSED:
-                return await self._end(attempt, AttemptState.CLOSED, OrderState.CLOSED, "recharge.closed")
+                return await self._end(attempt, AttemptState.CLOSED, OrderState.CLOSED, "closed")
             case PaymentState.FAILED:
-                return await self._end(attempt, AttemptState.FAILED, OrderState.FAILED, "recharge.failed")
+                return await self._end(attempt, AttemptState.FAILED, OrderState.FAILED, "failed")
             case PaymentState.UNPAID | PaymentState.PAYING | PaymentState.NOT_FOUND:
                 return False
 
-    async def _end(self, attempt: Attempt, to: AttemptState, order_to: OrderState, topic: str) -> bool:
+    async def _end(self, attempt: Attempt, to: AttemptState, order_to: OrderState, what: str) -> bool:
         platform, now = self._platform, self._platform.now()
         key = (attempt.book, attempt.attempt_no)
         async with platform.db.transaction() as tx:
@@ -165,7 +174,7 @@ class Recovery:
             moved = move_order(order, order_to) if order.state in UNPAID_ORDER else order
             await save(tx, [moved], [ended])
             if moved is not order:
-                await outbox.emit(tx, [order_event(topic, moved, ended)], ids=platform.ids, now=now)
+                await outbox.emit(tx, [order_event(what, moved, ended)], ids=platform.ids, now=now)
             await tasks.cancel(tx, RECOVERY, [key])
         crash_point("recover.ended")
         return True
@@ -189,5 +198,5 @@ async def _close_locally(tx: Tx, order: Order, *, platform: Platform) -> bool:
     closed = move_order(order, OrderState.CLOSED)
     last = (await attempts_of(tx, [order]))[order.order_no][-1]
     await save(tx, [closed], [])
-    await outbox.emit(tx, [order_event("recharge.closed", closed, last)], ids=platform.ids, now=platform.now())
+    await outbox.emit(tx, [order_event("closed", closed, last)], ids=platform.ids, now=platform.now())
     return True

@@ -1,157 +1,167 @@
-"""HTTP of recharges and suspense: decode, guard, one call, encode."""
+"""HTTP of payments: decode, guard, one call, encode. Every kind of money in has the same routes under its own name."""
 
 from typing import Annotated
 
 import segno
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from tael.base.errors import TaelError
 from tael.base.gate import AmbiguousRequest
-from tael.base.http import BadCursor, Body, Instant, InvalidField, StrictRoute
-from tael.base.money import MAX_MINOR, Money
+from tael.base.http import Body, Instant, StrictRoute
 from tael.channels.contract import Method
-from tael.guard import IDEMPOTENCY_HEADER, Caller, claim_for, idempotency_key, requires
+from tael.guard import Caller, requires
 from tael.orders import Filter, OrderNotPayable, OrderState, attempts_of
 from tael.orders import page as page_of_orders
 from tael.payments import suspense
-from tael.payments.handover import Answer
+from tael.payments.from_balance import BalancePayments
+from tael.payments.kinds import PAYMENT, RECHARGE, Kind
+from tael.payments.parameters import Cursor, Limit, as_cursor, as_id, as_response
 from tael.payments.platform import Platform
-from tael.payments.recharge import KIND, Recharges, StartRecharge, find_recharge
 from tael.payments.recover import Recovery
-from tael.payments.views import RechargeList, RechargeView, SuspenseList, recharge_view, suspense_view
+from tael.payments.start import PayAgain, PayIns, find_pay_in
+from tael.payments.starting_routes import starting_routes
+from tael.payments.switch import Switch
+from tael.payments.views import (
+    OrderView,
+    PaymentList,
+    PaymentOrderView,
+    RechargeList,
+    RechargeView,
+    SuspenseList,
+    order_view,
+    suspense_view,
+)
 
-Reader = Annotated[Caller, requires("recharges:read")]
-Writer = Annotated[Caller, requires("recharges:write")]
-Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$", description="`next` of the page before")]
-Number = Annotated[str, Field(pattern=r"^[0-9]{1,19}$", description="A 64-bit id as a string")]
-
-
-_PERHAPS_UNKNOWN: dict[int | str, dict[str, object]] = {
-    202: {"model": RechargeView, "description": "It is not known yet whether the channel has the order"}
-}
+_SHOWN: tuple[tuple[Kind, type[OrderView], type[RechargeList | PaymentList]], ...] = (
+    (RECHARGE, RechargeView, RechargeList),
+    (PAYMENT, PaymentOrderView, PaymentList),
+)
 
 
 class _Svg(Response):
     media_type = "image/svg+xml"
 
 
-class NewRecharge(Body):
-    """Recharge an account. `amount` is in minor units (fen)."""
+class Pay(Body):
+    """Ask for a usable hand-off again, through another channel if so wished: the open attempt is closed first then."""
 
-    account_id: Number
-    amount: int = Field(ge=1, le=MAX_MINOR, description="Minor units: 100 is 1.00 CNY")
-    currency: str = Field(pattern="^[A-Z]{3}$")
-    channel: str = Field(pattern="^[a-z][a-z0-9]{1,31}$", examples=["wechat"])
-    method: str = Field(pattern="^(native|jsapi|h5|app)$")
-    description: str = Field(min_length=1, max_length=127)
-    business_order_no: str | None = Field(default=None, pattern=r"^[0-9A-Za-z_\-]{1,64}$")
-    merchant_account: Number | None = Field(default=None, description="Default: the channel's first active one")
+    method: str | None = Field(default=None, pattern="^(native|jsapi|h5|app|page)$")
+    channel: str | None = Field(default=None, pattern="^[a-z][a-z0-9]{1,31}$")
     payer_id: str | None = Field(default=None, pattern=r"^[0-9A-Za-z_\-]{1,128}$", description="openid, for jsapi")
     payer_ip: str | None = Field(default=None, pattern=r"^[0-9a-fA-F.:]{2,45}$", description="for h5")
-    metadata: dict[str, str] = Field(default_factory=dict, max_length=50)
 
 
-class Pay(Body):
-    """Ask for a usable hand-off again."""
-
-    method: str | None = Field(default=None, pattern="^(native|jsapi|h5|app)$")
-
-
-def router(platform: Platform, recharges: Recharges, recovery: Recovery) -> APIRouter:
+def router(platform: Platform, pay_ins: PayIns, balances: BalancePayments, recovery: Recovery) -> APIRouter:
     """The routes of this package."""
     routes = APIRouter(route_class=StrictRoute)
-    _writing_routes(routes, platform, recharges, recovery)
-    _reading_routes(routes, platform)
+    starting_routes(routes, pay_ins, balances)
+    switch = Switch(platform, pay_ins, recovery)
+    for kind, view, list_view in _SHOWN:
+        _writing_routes(routes, kind, view, platform, switch, recovery)
+        _reading_routes(routes, kind, view, platform)
+        _list_route(routes, kind, list_view, platform)
     _suspense_routes(routes, platform)
     return routes
 
 
-def _writing_routes(routes: APIRouter, platform: Platform, recharges: Recharges, recovery: Recovery) -> None:
+def _writing_routes(
+    routes: APIRouter, kind: Kind, view: type[OrderView], platform: Platform, switch: Switch, recovery: Recovery
+) -> None:
+    writer = requires(f"{kind.plural}:write")
+    unknown = "It is not known yet whether the channel has the order"
+
     @routes.post(
-        "/v1/recharges", status_code=201, response_model=RechargeView, tags=["recharges"], responses=_PERHAPS_UNKNOWN,
-        openapi_extra={"parameters": [IDEMPOTENCY_HEADER]},
+        f"/v1/{kind.plural}/{{order_no}}/pay", status_code=201, response_model=view, tags=[kind.plural],
+        name=f"pay_{kind.name}", responses={202: {"model": view, "description": unknown}},
     )  # fmt: skip
-    async def start_recharge(request: Request, body: NewRecharge, caller: Writer) -> Response:
-        """Start a recharge. Needs an Idempotency-Key. 202 while it is unknown whether the channel has the order."""
-        _check_metadata(body.metadata)
-        claim = claim_for(
-            book=caller.book, key=idempotency_key(request), endpoint="POST /v1/recharges", body=await request.body()
-        )
-        command = StartRecharge(
-            claim=claim, account=_id(body.account_id), amount=Money(body.amount, body.currency), channel=body.channel,
-            method=Method(body.method), description=body.description, business_order_no=body.business_order_no,
-            metadata=body.metadata, payer_id=body.payer_id, payer_ip=body.payer_ip,
-            merchant_account=None if body.merchant_account is None else _id(body.merchant_account),
+    async def pay(order_no: str, body: Pay, caller: Annotated[Caller, writer]) -> Response:
+        """The hand-off of the open attempt, or of a new one when the last failed. One attempt is open at a time.
+
+        409 when another channel is wished and the open attempt cannot be closed for certain.
+        """
+        command = PayAgain(
+            kind, caller.book, order_no, None if body.method is None else Method(body.method), body.channel,
+            body.payer_id, body.payer_ip,
         )  # fmt: skip
-        return _response(await recharges.start(command))
+        return as_response(await switch.pay(command))
 
     @routes.post(
-        "/v1/recharges/{order_no}/pay", status_code=201, response_model=RechargeView, tags=["recharges"],
-        responses=_PERHAPS_UNKNOWN,
+        f"/v1/{kind.plural}/{{order_no}}/close", response_model=view, tags=[kind.plural], name=f"close_{kind.name}",
+        description=f"Close an unpaid {kind.name}, at the channel first. 409 when it is paid, or when that is not"
+        " certain.",
     )  # fmt: skip
-    async def pay_recharge(order_no: str, body: Pay, caller: Writer) -> Response:
-        """The hand-off of the open attempt, or of a new one when the last failed. One attempt is open at a time."""
-        method = None if body.method is None else Method(body.method)
-        return _response(await recharges.pay(book=caller.book, order_no=order_no, method=method))
-
-    @routes.post("/v1/recharges/{order_no}/close", tags=["recharges"])
-    async def close_recharge(order_no: str, caller: Writer) -> RechargeView:
-        """Close an unpaid recharge, at the channel first. 409 when it is paid, or when that is not certain."""
-        certain = await recovery.close(book=caller.book, order_no=order_no)
+    async def close(order_no: str, caller: Annotated[Caller, writer]) -> OrderView:
+        certain = await recovery.close(book=caller.book, order_no=order_no, kind=kind)
         async with platform.db.transaction() as tx:
-            order, attempts = await find_recharge(tx, book=caller.book, order_no=order_no)
+            order, attempts = await find_pay_in(tx, kind, book=caller.book, order_no=order_no)
         if not certain or order.state is not OrderState.CLOSED:
             raise OrderNotPayable(f"the order is {order.state}", state=order.state)
-        return recharge_view(order, attempts)
+        return order_view(order, attempts)
+
+    del pay, close
 
 
-def _reading_routes(routes: APIRouter, platform: Platform) -> None:
-    @routes.get("/v1/recharges/{order_no}", tags=["recharges"])
-    async def get_recharge(order_no: str, caller: Reader) -> RechargeView:
-        """One recharge with its attempts."""
+def _reading_routes(routes: APIRouter, kind: Kind, view: type[OrderView], platform: Platform) -> None:
+    reader = requires(f"{kind.plural}:read")
+
+    @routes.get(
+        f"/v1/{kind.plural}/{{order_no}}", response_model=view, tags=[kind.plural], name=f"get_{kind.name}",
+        description=f"One {kind.name} with its attempts.",
+    )  # fmt: skip
+    async def get(order_no: str, caller: Annotated[Caller, reader]) -> OrderView:
         async with platform.db.transaction() as tx:
-            return recharge_view(*await find_recharge(tx, book=caller.book, order_no=order_no))
+            return order_view(*await find_pay_in(tx, kind, book=caller.book, order_no=order_no))
 
-    @routes.get("/v1/recharges", tags=["recharges"])
-    async def list_recharges(
-        caller: Reader, limit: Limit = 20, starting_after: Cursor = None, ending_before: Cursor = None,
-        account_id: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")] = None,
-        state: OrderState | None = None,
-        created_from: Annotated[Instant | None, Query(alias="created[gte]")] = None,
-        created_before: Annotated[Instant | None, Query(alias="created[lt]")] = None,
-    ) -> RechargeList:  # fmt: skip
-        """Recharges, newest first, by cursor."""
-        only = Filter(
-            account=None if account_id is None else _id(account_id), states=() if state is None else (state,),
-            created_from=created_from, created_before=created_before,
-        )  # fmt: skip
-        if starting_after is not None and ending_before is not None:
-            raise AmbiguousRequest("one cursor at a time")
-        async with platform.db.transaction() as tx:
-            orders = await page_of_orders(
-                tx, book=caller.book, kind=KIND, only=only, limit=limit + 1,
-                older_than=_cursor(starting_after), newer_than=_cursor(ending_before),
-            )  # fmt: skip
-            more = len(orders) > limit
-            shown = orders[-limit:] if ending_before is not None else orders[:limit]
-            attempts = await attempts_of(tx, shown)
-        return RechargeList(
-            data=[recharge_view(order, attempts[order.order_no]) for order in shown], has_more=more,
-            next=str(shown[-1].id) if shown and more else None,
-        )  # fmt: skip
-
-    @routes.get("/v1/recharges/{order_no}/qr.svg", tags=["recharges"], response_class=_Svg)
-    async def qr_code(order_no: str, caller: Reader) -> Response:
+    @routes.get(f"/v1/{kind.plural}/{{order_no}}/qr.svg", tags=[kind.plural], response_class=_Svg, name="qr_code")
+    async def qr_code(order_no: str, caller: Annotated[Caller, reader]) -> Response:
         """The QR code to show, as SVG."""
         async with platform.db.transaction() as tx:
-            _, attempts = await find_recharge(tx, book=caller.book, order_no=order_no)
+            _, attempts = await find_pay_in(tx, kind, book=caller.book, order_no=order_no)
         handoff = attempts[-1].handoff or {}
         if handoff.get("type") != "qr_code":
             raise NoQrCode
         svg = segno.make(str(handoff["text"]), error="m").svg_inline(scale=4, border=2)
         return _Svg(svg, headers={"Cache-Control": "no-store"})
+
+    del get, qr_code
+
+
+def _list_route(routes: APIRouter, kind: Kind, view: type[RechargeList | PaymentList], platform: Platform) -> None:
+    reader = requires(f"{kind.plural}:read")
+
+    @routes.get(
+        f"/v1/{kind.plural}", response_model=view, tags=[kind.plural], name=f"list_{kind.plural}",
+        description=f"{kind.plural.capitalize()}, newest first, by cursor.",
+    )  # fmt: skip
+    async def list_orders(
+        caller: Annotated[Caller, reader], limit: Limit = 20, starting_after: Cursor = None,
+        ending_before: Cursor = None, account_id: Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$")] = None,
+        state: OrderState | None = None,
+        business_order_no: Annotated[str | None, Query(pattern=r"^[0-9A-Za-z_\-]{1,64}$")] = None,
+        created_from: Annotated[Instant | None, Query(alias="created[gte]")] = None,
+        created_before: Annotated[Instant | None, Query(alias="created[lt]")] = None,
+    ) -> RechargeList | PaymentList:  # fmt: skip
+        only = Filter(
+            account=None if account_id is None else as_id(account_id), states=() if state is None else (state,),
+            created_from=created_from, created_before=created_before, business_order_no=business_order_no,
+        )  # fmt: skip
+        if starting_after is not None and ending_before is not None:
+            raise AmbiguousRequest("one cursor at a time")
+        async with platform.db.transaction() as tx:
+            orders = await page_of_orders(
+                tx, book=caller.book, kind=kind.name, only=only, limit=limit + 1,
+                older_than=as_cursor(starting_after), newer_than=as_cursor(ending_before),
+            )  # fmt: skip
+            more = len(orders) > limit
+            shown = orders[-limit:] if ending_before is not None else orders[:limit]
+            attempts = await attempts_of(tx, shown)
+        data = [order_view(order, attempts[order.order_no]) for order in shown]
+        return view.model_validate(
+            {"data": data, "has_more": more, "next": str(shown[-1].id) if shown and more else None}
+        )
+
+    del list_orders
 
 
 def _suspense_routes(routes: APIRouter, platform: Platform) -> None:
@@ -160,7 +170,7 @@ def _suspense_routes(routes: APIRouter, platform: Platform) -> None:
         caller: Annotated[Caller, requires("suspense:read")], limit: Limit = 20, starting_after: Cursor = None
     ) -> SuspenseList:
         """Money that arrived and that its order cannot take, newest first."""
-        older = _cursor(starting_after)
+        older = as_cursor(starting_after)
         async with platform.db.transaction() as tx:
             items = await suspense.page(tx, book=caller.book, limit=limit + 1, older_than=older)
         shown, more = items[:limit], len(items) > limit
@@ -170,32 +180,8 @@ def _suspense_routes(routes: APIRouter, platform: Platform) -> None:
 
 
 class NoQrCode(TaelError):
-    """This recharge has no QR code to show.
-    zh: 该充值订单没有可展示的二维码。
+    """This order has no QR code to show.
+    zh: 该订单没有可展示的二维码。
     """
 
     status = 409
-
-
-def _response(said: Answer) -> Response:
-    headers = {"Idempotent-Replayed": "true"} if said.replayed else {}
-    return Response(said.body, status_code=said.status, headers=headers, media_type="application/json")
-
-
-def _id(text: str) -> int:
-    number = int(text)
-    if number >= 2**63:
-        raise InvalidField("an id has at most 63 bits")
-    return number
-
-
-def _cursor(text: str | None) -> int | None:
-    number = None if text is None else int(text)
-    if number is not None and number >= 2**63:
-        raise BadCursor
-    return number
-
-
-def _check_metadata(metadata: dict[str, str]) -> None:
-    if any(len(name) > 40 or len(value) > 500 for name, value in metadata.items()):
-        raise InvalidField("metadata: keys up to 40, values up to 500 characters", param="metadata")

@@ -34,14 +34,15 @@ from tael.orders import (
     save,
 )
 from tael.payments import evidence, suspense
+from tael.payments.kinds import KINDS, kind_of
 from tael.payments.platform import Platform
 from tael.payments.suspense import NewItem, SuspenseReason
 from tael.payments.views import order_event
 
 RECOVERY = "recover"
 """Queue of the recovery ladder; the key is the attempt number."""
-RECHARGE_CODE = 101
 SUSPENSE_CODE = 102
+_HAS_BEEN_PAID = frozenset({OrderState.PAID, OrderState.REFUNDING, OrderState.REFUNDED})
 
 
 class NotOurPayment(TaelError):
@@ -154,8 +155,9 @@ class Settlement:
         assert amount is not None
         receivable = await self._chart.receivable(tx, fact.account, amount.currency, now=now)
         if entry.reason is None:
-            key = posting_id("recharge", order.order_no, at=order.created_at)
-            credit, code = AccountId(order.account), RECHARGE_CODE
+            kind = kind_of(order)
+            key = posting_id(kind.name, order.order_no, at=order.created_at)
+            credit, code = AccountId(order.account), kind.code
         else:
             credit, code = await self._chart.suspense(tx, order.book, amount.currency, now=now), SUSPENSE_CODE
             key = posting_id("suspense", f"{fact.account.id}:{fact.payment.channel_ref}", at=order.created_at)
@@ -200,7 +202,7 @@ class _Plan:
 
     def take(self, fact: Fact) -> Verdict | TaelError:
         """Apply one fact; earlier facts of the batch have been applied already."""
-        if fact.key not in self.rows:
+        if fact.key not in self.rows or self.rows[fact.key][0].kind not in KINDS:
             return UnknownAttempt(fact.payment.number)
         order, attempt = self.rows[fact.key]
         if not _is_ours(fact, order, attempt):
@@ -224,7 +226,7 @@ class _Plan:
     def _reason(self, fact: Fact, order: Order, attempt: Attempt) -> SuspenseReason | None:
         amount = fact.payment.amount
         assert amount is not None
-        if attempt.state is AttemptState.PAID or order.state in {OrderState.PAID, OrderState.REFUNDING}:
+        if attempt.state is AttemptState.PAID or order.state in _HAS_BEEN_PAID:
             return SuspenseReason.PAID_TWICE
         if (amount.minor, amount.currency) != (attempt.amount, attempt.currency):
             return SuspenseReason.AMOUNT_MISMATCH
@@ -237,7 +239,7 @@ class _Plan:
         done = move_attempt(attempt, AttemptState.PAID, now=self.now, channel_ref=fact.payment.channel_ref)
         self._change(fact, paid, done)
         self.entries.append(_Entry(fact, paid, None))
-        self.events.append(order_event("recharge.paid", paid, done))
+        self.events.append(order_event("paid", paid, done))
 
     def _suspend(self, fact: Fact, order: Order, attempt: Attempt, reason: SuspenseReason) -> None:
         to = OrderState.INVALID if order.state in UNPAID_ORDER else order.state
@@ -262,7 +264,7 @@ class _Plan:
             )
         )
         self.entries.append(_Entry(fact, told, reason))
-        self.events.append(order_event("recharge.suspended", told, attempt, suspended=amount, reason=reason))
+        self.events.append(order_event("suspended", told, attempt, suspended=amount, reason=reason))
 
     def _change(self, fact: Fact, order: Order, attempt: Attempt) -> None:
         for key, (known, other) in self.rows.items():

@@ -5,7 +5,10 @@
     amount_mismatch  the channel reports another amount or currency than the order's
     account_closed   the account to be credited was closed meanwhile
 
-Each item proposes a refund to the source; a person decides.
+Each item proposes a refund to the source. Money that came too late or twice goes back by itself; whoever paid another
+amount, or for an account that was closed, is heard by a person first.
+
+    proposed -> refunding -> resolved     or proposed again when the refund failed for good
 """
 
 from collections.abc import Sequence
@@ -25,6 +28,10 @@ class SuspenseReason(StrEnum):
     PAID_TWICE = "paid_twice"
     AMOUNT_MISMATCH = "amount_mismatch"
     ACCOUNT_CLOSED = "account_closed"
+
+
+GOES_BACK_BY_ITSELF = frozenset({SuspenseReason.LATE_PAYMENT, SuspenseReason.PAID_TWICE})
+"""Reasons that leave nothing to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class SuspenseItem:
     proposal: str
     state: str
     created_at: datetime
+    refund_no: str | None
 
 
 async def known_refs(tx: Tx, refs: Sequence[tuple[int, int, str]]) -> dict[tuple[int, int, str], Money]:
@@ -86,6 +94,33 @@ async def put(tx: Tx, items: Sequence[NewItem], *, ids: Ids, now: datetime) -> N
         )  # fmt: skip
 
 
+async def find(tx: Tx, *, book: int, item: int) -> SuspenseItem | None:
+    """One item of a book."""
+    row = await tx.fetchrow("select * from suspense_item where book = $1 and id = $2", book, item)
+    return None if row is None else _read(row)
+
+
+async def of_orders(tx: Tx, orders: Sequence[tuple[int, str]]) -> list[tuple[int, SuspenseItem]]:
+    """The items of orders by (book, order number), oldest first, each with its book."""
+    rows = await tx.fetch(
+        """select * from suspense_item where book = any($1::bigint[]) and order_no = any($2::text[]) order by id""",
+        [book for book, _ in orders], [number for _, number in orders],
+    )  # fmt: skip
+    return [(row["book"], _read(row)) for row in rows]
+
+
+async def move(tx: Tx, items: Sequence[tuple[int, int, str, str | None]]) -> None:
+    """Write the states of items, (book, id, state, number of the refund); the caller holds their orders' locks."""
+    if items:
+        await tx.execute(
+            """update suspense_item i set state = n.state, refund_no = n.refund_no
+               from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) as n(book, id, state, refund_no)
+               where i.book = any($1::bigint[]) and i.id = any($2::bigint[]) and i.book = n.book and i.id = n.id""",
+            [book for book, *_ in items], [item for _, item, _, _ in items], [state for _, _, state, _ in items],
+            [refund_no for *_, refund_no in items],
+        )  # fmt: skip
+
+
 async def page(tx: Tx, *, book: int, limit: int, older_than: int | None = None) -> list[SuspenseItem]:
     """Items of a book, newest first (keyset)."""
     rows = await tx.fetch(
@@ -100,5 +135,5 @@ def _read(row: Record) -> SuspenseItem:
     return SuspenseItem(
         row["id"], row["merchant_account"], row["channel_ref"], row["order_no"], row["attempt_no"],
         SuspenseReason(row["reason"]), row["amount"], row["currency"], row["proposal"], row["state"],
-        row["created_at"],
+        row["created_at"], row["refund_no"],
     )  # fmt: skip

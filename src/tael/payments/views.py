@@ -1,25 +1,24 @@
-"""What the outside sees of a recharge: the same view in answers, lists and events. Ids are strings in JSON."""
+"""What the outside sees of money in: the same view in answers, lists and events. Ids are strings in JSON."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tael.base.errors import JsonValue
 from tael.base.money import Money
 from tael.base.outbox import NewEvent
 from tael.orders import Attempt, AttemptState, Order, OrderState
+from tael.payments.kinds import kind_of
 from tael.payments.suspense import SuspenseItem, SuspenseReason
 
 
-class View(BaseModel):
+class View(BaseModel, frozen=True):
     """Base of every answer."""
 
-    model_config = ConfigDict(frozen=True)
 
-
-class QrCodeView(View):
+class QrCodeView(View, frozen=True):
     """Show `text` as a QR code; the payer scans it."""
 
     type: Literal["qr_code"]
@@ -27,7 +26,7 @@ class QrCodeView(View):
     expires_at: datetime
 
 
-class ParametersView(View):
+class ParametersView(View, frozen=True):
     """Pass `parameters` unchanged to the channel's page (`jsapi`) or SDK (`app`)."""
 
     type: Literal["jsapi", "app"]
@@ -35,7 +34,7 @@ class ParametersView(View):
     expires_at: datetime
 
 
-class RedirectView(View):
+class RedirectView(View, frozen=True):
     """Open `url` in the payer's browser."""
 
     type: Literal["redirect"]
@@ -43,13 +42,13 @@ class RedirectView(View):
     expires_at: datetime
 
 
-class AttemptView(View):
+class AttemptView(View, frozen=True):
     """One attempt to pay (流水). `attempt_no` is our number at the channel, `channel_ref` the channel's own."""
 
     attempt_no: str
     state: AttemptState
     channel: str
-    merchant_account: str
+    merchant_account: str | None = Field(description="None: paid from a balance, through no channel.")
     method: str
     channel_ref: str | None
     handoff: QrCodeView | ParametersView | RedirectView | None
@@ -57,12 +56,15 @@ class AttemptView(View):
     created_at: datetime
 
 
-class RechargeView(View):
-    """A recharge order. `amount` is in minor units; `reason` says why an order is failed or invalid."""
+class OrderView(View, frozen=True):
+    """An order of money in. `amount` is in minor units; `reason` says why an order is failed or invalid.
+
+    `refunded_amount` has gone back to its source, `refund_pending_amount` is on its way there.
+    """
 
     order_no: str
     id: str
-    object: Literal["recharge"] = "recharge"
+    object: Literal["recharge", "payment"]
     mode: Literal["test", "live"]
     state: OrderState
     account_id: str
@@ -75,10 +77,25 @@ class RechargeView(View):
     created_at: datetime
     expires_at: datetime
     paid_at: datetime | None
+    refunded_amount: int
+    refund_pending_amount: int
     attempts: list[AttemptView] = Field(description="Newest last; an order has at most one open attempt.")
 
 
-class RechargeList(View):
+class RechargeView(OrderView, frozen=True):
+    """A recharge order. `amount` is in minor units; `reason` says why an order is failed or invalid."""
+
+    object: Literal["recharge"] = "recharge"
+
+
+class PaymentOrderView(OrderView, frozen=True):
+    """A payment for goods. `account_id` receives it; `business_order_no` is the merchant's own number; `metadata` keeps
+    what was sold as the merchant described it. Of a payment from a balance the attempt's channel is `balance`."""
+
+    object: Literal["payment"] = "payment"
+
+
+class RechargeList(View, frozen=True):
     """A page of recharges, newest first. Pass `next` as `starting_after` for the page after it."""
 
     data: list[RechargeView]
@@ -86,7 +103,15 @@ class RechargeList(View):
     next: str | None
 
 
-class SuspenseView(View):
+class PaymentList(View, frozen=True):
+    """A page of payments, newest first. Pass `next` as `starting_after` for the page after it."""
+
+    data: list[PaymentOrderView]
+    has_more: bool
+    next: str | None
+
+
+class SuspenseView(View, frozen=True):
     """Money in suspense (暂收): it arrived, and its order cannot take it. `proposal` is what to do with it."""
 
     id: str
@@ -99,11 +124,12 @@ class SuspenseView(View):
     amount: int
     currency: str
     proposal: str
-    state: str
+    state: str = Field(description="proposed, refunding (`refund_no` is the refund), or resolved")
+    refund_no: str | None
     created_at: datetime
 
 
-class SuspenseList(View):
+class SuspenseList(View, frozen=True):
     """A page of suspense items, newest first."""
 
     data: list[SuspenseView]
@@ -111,13 +137,17 @@ class SuspenseList(View):
     next: str | None
 
 
-def recharge_view(order: Order, attempts: Sequence[Attempt]) -> RechargeView:
-    """The view of a recharge and its attempts, oldest attempt first."""
-    return RechargeView(
+_VIEWS: dict[str, type[RechargeView | PaymentOrderView]] = {"recharge": RechargeView, "payment": PaymentOrderView}
+
+
+def order_view(order: Order, attempts: Sequence[Attempt]) -> RechargeView | PaymentOrderView:
+    """The view of an order of money in and its attempts, oldest attempt first."""
+    return _VIEWS[order.kind](
         order_no=order.order_no, id=str(order.id), mode="live" if order.mode == "live" else "test", state=order.state,
         account_id=str(order.account), amount=order.amount, currency=order.currency, description=order.description,
         business_order_no=order.business_order_no, metadata=order.metadata, reason=order.reason,
         created_at=order.created_at, expires_at=order.expires_at, paid_at=order.paid_at,
+        refunded_amount=order.refunded, refund_pending_amount=order.refund_pending,
         attempts=[_attempt_view(attempt) for attempt in attempts],
     )  # fmt: skip
 
@@ -128,26 +158,27 @@ def suspense_view(item: SuspenseItem) -> SuspenseView:
         id=str(item.id), order_no=item.order_no, attempt_no=item.attempt_no,
         merchant_account=str(item.merchant_account), channel_ref=item.channel_ref, reason=item.reason,
         amount=item.amount, currency=item.currency, proposal=item.proposal, state=item.state,
-        created_at=item.created_at,
+        refund_no=item.refund_no, created_at=item.created_at,
     )  # fmt: skip
 
 
 def order_event(
-    topic: str, order: Order, attempt: Attempt, *, suspended: Money | None = None, reason: str | None = None
+    what: str, order: Order, attempt: Attempt, *, suspended: Money | None = None, reason: str | None = None
 ) -> NewEvent:
-    """The event that tells about an order's move; its sequence is the order's event count."""
-    payload: dict[str, JsonValue] = recharge_view(order, [attempt]).model_dump(mode="json")
+    """The event that tells about an order's move (`paid`, `closed` ...); its sequence is the order's event count."""
+    payload: dict[str, JsonValue] = order_view(order, [attempt]).model_dump(mode="json")
     if suspended is not None:
         payload |= {"suspended_amount": suspended.minor, "suspended_currency": suspended.currency, "reason": reason}
-    return NewEvent(order.book, topic, order.order_no, order.events, payload)
+    return NewEvent(order.book, kind_of(order).topic(what), order.order_no, order.events, payload)
 
 
 def _attempt_view(attempt: Attempt) -> AttemptView:
     return AttemptView.model_validate(
         {
             "attempt_no": attempt.attempt_no, "state": attempt.state, "channel": attempt.channel,
-            "merchant_account": str(attempt.merchant_account), "method": attempt.method,
-            "channel_ref": attempt.channel_ref, "handoff": attempt.handoff, "error": attempt.error,
+            "merchant_account": str(attempt.merchant_account) if attempt.merchant_account else None,
+            "method": attempt.method, "channel_ref": attempt.channel_ref, "handoff": attempt.handoff,
+            "error": attempt.error,
             "created_at": attempt.created_at,
         }
     )  # fmt: skip

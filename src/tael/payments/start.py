@@ -1,8 +1,8 @@
-"""Recharge (充值): open an order, hand the payer over to the channel, answer with what to show.
+"""Start a payment of any kind: open an order, hand the payer over to the channel, answer with what to show.
 
     start   tx 1  idempotency key + order + attempt + recovery task     the intent is committed
             then  handover.py: the channel is called, its answer recorded
-    pay     the open attempt's hand-off again, or a new attempt when the last one failed
+    pay     the open attempt's hand-off again, or a new attempt when the last one failed or was closed for another
 
 Concurrent requests are coalesced: a transaction serves whatever arrived while the last one ran.
 """
@@ -36,6 +36,7 @@ from tael.orders import (
     OPEN_ATTEMPT,
     UNPAID_ORDER,
     Attempt,
+    AttemptState,
     NewAttempt,
     NewOrder,
     Opened,
@@ -45,16 +46,16 @@ from tael.orders import (
     attempts_of,
     find_order,
     lock_orders,
+    move_attempt,
     open_attempts,
     open_orders,
+    save,
 )
 from tael.payments.chart import check_recipients
 from tael.payments.handover import Answer, Begun, Handover, answer
+from tael.payments.kinds import Kind
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.settlement import RECOVERY
-
-PREFIX = "RC"
-KIND = "recharge"
 
 
 class NoMerchantAccount(TaelError):
@@ -66,9 +67,13 @@ class NoMerchantAccount(TaelError):
 
 
 @dataclass(frozen=True, slots=True)
-class StartRecharge:
-    """A request to recharge `account`. `merchant_account` None: the first active one of the channel."""
+class StartPayIn:
+    """A request to pay into `account`. `merchant_account` None: the first active one of the channel.
 
+    `lifetime_s` None: as long as the settings say.
+    """
+
+    kind: Kind
     claim: Claim
     account: int
     amount: Money
@@ -80,79 +85,117 @@ class StartRecharge:
     payer_id: str | None
     payer_ip: str | None
     merchant_account: int | None
+    return_url: str | None = None
+    lifetime_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayAgain:
+    """A wish to pay an unpaid order: with the open attempt, or with a new one by `method` through `channel`.
+
+    What is None is as it was in the last attempt. `closed` is an attempt that has just been closed at its channel.
+    """
+
+    kind: Kind
+    book: int
+    order_no: str
+    method: Method | None = None
+    channel: str | None = None
+    payer_id: str | None = None
+    payer_ip: str | None = None
+    closed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Intent:
-    """A recharge with its numbers drawn; nothing is stored yet."""
+    """A payment with its numbers drawn; nothing is stored yet."""
 
-    command: StartRecharge
+    command: StartPayIn
     order: NewOrder
     attempt: NewAttempt
 
 
-class Recharges:
-    """Starts recharges. One per process."""
+class PayIns:
+    """Starts payments. One per process."""
 
     def __init__(self, platform: Platform, handover: Handover) -> None:
         self._platform, self._handover = platform, handover
         self._opening: Batcher[_Intent, Begun | Answer | TaelError] = Batcher(self._open, max_wait_ms=MAX_WAIT_MS)
 
-    async def start(self, command: StartRecharge) -> Answer:
+    async def start(self, command: StartPayIn) -> Answer:
         """Open the order and hand over; raises a refusal when nothing was stored."""
         begun = await self._opening.submit(self._intent(command))
         if isinstance(begun, TaelError):
             raise begun
         return begun if isinstance(begun, Answer) else await self._handover.hand_over(begun)
 
-    async def pay(self, *, book: int, order_no: str, method: Method | None = None) -> Answer:
+    async def pay(self, command: PayAgain) -> Answer:
         """A usable hand-off for an unpaid order: the open attempt's, or that of a new attempt.
 
         Raises `OrderNotFound` or `OrderNotPayable`.
         """
-        platform, now = self._platform, self._platform.now()
-        async with platform.db.transaction() as tx:
-            locked = await lock_orders(tx, [(book, order_no)])
-            if not locked:
-                raise OrderNotFound
-            order = locked[0]
-            attempts = (await attempts_of(tx, [order]))[order_no]
-            if order.state not in UNPAID_ORDER or now >= order.expires_at:
-                raise OrderNotPayable(f"the order is {order.state}", state=order.state)
+        async with self._platform.db.transaction() as tx:
+            order, attempts = await self._lock(tx, command)
             open_now = [attempt for attempt in attempts if attempt.state in OPEN_ATTEMPT]
+            if open_now and open_now[0].attempt_no == command.closed:
+                await self._end(tx, open_now.pop())
             if open_now and open_now[0].handoff:
                 return answer(order, attempts)
-            attempt = open_now[0] if open_now else await self._begin_again(tx, order, attempts[-1], method)
+            attempt = open_now[0] if open_now else await self._begin_again(tx, order, attempts[-1], command)
         return await self._handover.hand_over(Begun(None, order, attempt))
+
+    async def in_the_way(self, command: PayAgain) -> tuple[Order, Attempt] | None:
+        """The order and its open attempt when that goes through another channel than the one asked for.
+
+        Raises `OrderNotFound` or `OrderNotPayable`, and what the new channel would refuse (`PaymentNotPossible`).
+        """
+        async with self._platform.db.transaction() as tx:
+            order, attempts = await self._lock(tx, command)
+        others = [
+            attempt for attempt in attempts
+            if attempt.state in OPEN_ATTEMPT and command.channel and command.channel != attempt.channel
+        ]  # fmt: skip
+        if not others:
+            return None
+        self._next_attempt(order, attempts[-1], command)
+        return order, others[0]
 
     async def close(self) -> None:
         """Finish what is under way."""
         await self._opening.close()
 
-    def _intent(self, command: StartRecharge) -> _Intent:
+    async def _lock(self, tx: Tx, command: PayAgain) -> tuple[Order, list[Attempt]]:
+        locked = await lock_orders(tx, [(command.book, command.order_no)])
+        if not locked or locked[0].kind != command.kind.name:
+            raise OrderNotFound
+        order = locked[0]
+        if order.state not in UNPAID_ORDER or self._platform.now() >= order.expires_at:
+            raise OrderNotPayable(f"the order is {order.state}", state=order.state)
+        return order, (await attempts_of(tx, [order]))[order.order_no]
+
+    def _intent(self, command: StartPayIn) -> _Intent:
         """Choose the merchant account, draw the numbers, and refuse what the channel would refuse."""
         platform, now, book = self._platform, self._platform.now(), command.claim.book
-        account = self._merchant_account(command)
+        account = self._merchant_account(book, command.channel, command.merchant_account)
+        lifetime_s = command.lifetime_s or platform.settings.order_lifetime_s
         order = NewOrder(
-            book=book, order_no=platform.ids.order_no(business=PREFIX, account=command.account),
-            id=platform.ids.next(), kind=KIND, mode=platform.settings.mode, account=command.account,
+            book=book, order_no=platform.ids.order_no(business=command.kind.prefix, account=command.account),
+            id=platform.ids.next(), kind=command.kind.name, mode=platform.settings.mode, account=command.account,
             amount=command.amount.minor, currency=command.amount.currency, description=command.description,
             business_order_no=command.business_order_no, request_key=command.claim.key, metadata=command.metadata,
-            expires_at=now + timedelta(seconds=platform.settings.order_lifetime_s),
+            expires_at=now + timedelta(seconds=lifetime_s),
         )  # fmt: skip
         attempt = self._new_attempt(
-            order, account, command.method, payer_id=command.payer_id, payer_ip=command.payer_ip
-        )
-        request = platform.channel_request(order, attempt)
-        platform.accounts.takes_payments(account).check_payment(account, request, now=now)
+            order, account, command.method, payer_id=command.payer_id, payer_ip=command.payer_ip,
+            return_url=command.return_url,
+        )  # fmt: skip
         return _Intent(command, order, attempt)
 
-    def _merchant_account(self, command: StartRecharge) -> MerchantAccount:
+    def _merchant_account(self, book: int, channel: str, wanted: int | None) -> MerchantAccount:
         usable = [
             account for account in self._platform.accounts
-            if account.book == command.claim.book and account.channel == command.channel
-            and account.state == "active" and account.mode == self._platform.settings.mode
-            and command.merchant_account in (None, account.id)
+            if account.book == book and account.channel == channel and account.state == "active"
+            and account.mode == self._platform.settings.mode and wanted in (None, account.id)
         ]  # fmt: skip
         if not usable:
             raise NoMerchantAccount(param="channel")
@@ -160,20 +203,23 @@ class Recharges:
 
     def _new_attempt(
         self, order: NewOrder | Order, account: MerchantAccount, method: Method, *, payer_id: str | None,
-        payer_ip: str | None,
+        payer_ip: str | None, return_url: str | None,
     ) -> NewAttempt:  # fmt: skip
-        return NewAttempt(
-            book=order.book, attempt_no=self._platform.ids.order_no(business=PREFIX, account=order.account),
+        attempt = NewAttempt(
+            book=order.book, attempt_no=self._platform.ids.order_no(business=order.order_no[:2], account=order.account),
             order_no=order.order_no, id=self._platform.ids.next(), channel=account.channel,
             merchant_account=account.id, method=method, amount=order.amount, currency=order.currency,
-            payer_id=payer_id, payer_ip=payer_ip,
+            payer_id=payer_id, payer_ip=payer_ip, return_url=return_url,
         )  # fmt: skip
+        request = self._platform.channel_request(order, attempt)
+        self._platform.accounts.takes_payments(account).check_payment(account, request, now=self._platform.now())
+        return attempt
 
     async def _open(self, intents: Sequence[_Intent]) -> list[Begun | Answer | TaelError]:
         """Transaction 1 for a batch: one result per intent. Whoever is refused leaves no trace."""
         async with self._platform.db.transaction() as tx:
             standings = await begin(tx, [intent.command.claim for intent in intents], now=self._platform.now())
-            results = [_answered(standing) for standing in standings]
+            results: list[Begun | Answer | TaelError | None] = [answered(standing) for standing in standings]
             ours = [index for index, result in enumerate(results) if result is None]
             refusals = await check_recipients(tx, [intents[index].order for index in ours])
             for index, refusal in zip(ours, refusals, strict=True):
@@ -221,18 +267,30 @@ class Recharges:
         await finish(tx, [(claim, said.status, said.body)])
         return said
 
-    async def _begin_again(self, tx: Tx, order: Order, last: Attempt, method: Method | None) -> Attempt:
-        account = self._platform.account_of(last)
-        new = self._new_attempt(
-            order, account, method or Method(last.method), payer_id=last.payer_id, payer_ip=last.payer_ip
-        )
-        (attempt,) = await self._commit_attempts(tx, [new])
+    def _next_attempt(self, order: Order, last: Attempt, command: PayAgain) -> NewAttempt:
+        payer_id = command.payer_id
+        if command.channel and command.channel != last.channel:
+            account = self._merchant_account(order.book, command.channel, None)
+        else:
+            account, payer_id = self._platform.account_of(last), payer_id or last.payer_id
+        return self._new_attempt(
+            order, account, command.method or Method(last.method), payer_id=payer_id,
+            payer_ip=command.payer_ip or last.payer_ip, return_url=last.return_url,
+        )  # fmt: skip
+
+    async def _begin_again(self, tx: Tx, order: Order, last: Attempt, command: PayAgain) -> Attempt:
+        (attempt,) = await self._commit_attempts(tx, [self._next_attempt(order, last, command)])
         if isinstance(attempt, TaelError):
             raise attempt
         return attempt
 
+    async def _end(self, tx: Tx, attempt: Attempt) -> None:
+        """Write down that an attempt is closed at its channel, while its order stays payable."""
+        await save(tx, [], [move_attempt(attempt, AttemptState.CLOSED, now=self._platform.now())])
+        await tasks.cancel(tx, RECOVERY, [(attempt.book, attempt.attempt_no)])
 
-def _answered(standing: Standing) -> Begun | Answer | TaelError | None:
+
+def answered(standing: Standing) -> Answer | TaelError | None:
     """The result of a request that is not ours to work on; None when it is."""
     match standing:
         case Replay(status, body):
@@ -245,9 +303,9 @@ def _answered(standing: Standing) -> Begun | Answer | TaelError | None:
             return None
 
 
-async def find_recharge(tx: Tx, *, book: int, order_no: str) -> tuple[Order, list[Attempt]]:
-    """A recharge and its attempts, oldest first. Raises `OrderNotFound`."""
+async def find_pay_in(tx: Tx, kind: Kind, *, book: int, order_no: str) -> tuple[Order, list[Attempt]]:
+    """An order of a kind and its attempts, oldest first. Raises `OrderNotFound`."""
     order = await find_order(tx, book=book, order_no=order_no)
-    if order is None or order.kind != KIND:
+    if order is None or order.kind != kind.name:
         raise OrderNotFound
     return order, (await attempts_of(tx, [order]))[order_no]
