@@ -28,6 +28,7 @@ from tael.cli import (
     routing,
     serve,
     tasks,
+    withdrawals,
 )
 from tael.cli.connection import connect, database_url
 from tael.console import access
@@ -43,6 +44,7 @@ for part in (
     tasks.app,
     faults.app,
     adjustments.app,
+    withdrawals.app,
 ):
     app.command(part)
 app.command(doctor.doctor)

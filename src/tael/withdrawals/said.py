@@ -45,6 +45,9 @@ from tael.payments.settlement import NotOurPayment, UnknownAttempt
 from tael.withdrawals.lookup import KIND
 from tael.withdrawals.store import Key
 
+CONTRADICTION = "contradiction: paid although it had been refused"
+"""The error of an attempt, and the reason of its order, that a channel has paid after a final no."""
+
 
 class Verdict(StrEnum):
     """What a statement did.
@@ -156,6 +159,8 @@ class Plan:
             case Outcome.PENDING:
                 self._keep_paying(said, order, attempt)
             case Outcome.UNKNOWN | Outcome.SUCCEEDED:
+                if said.error is not None and said.error.kind.account_level:  # the next ones need not wait for it too
+                    self.tired.add((said.account.book, said.account.id))
                 moved = move_attempt(attempt, AttemptState.UNKNOWN, now=self.now, error=_why(said))
                 self._change(said.key, move_order(order, OrderState.UNKNOWN, tells=False), moved)
         return Verdict.OPEN
@@ -183,8 +188,10 @@ class Plan:
         known = attempt.channel_ref in (None, view.channel_ref)
         match attempt.state, view.state:
             case AttemptState.FAILED | AttemptState.CLOSED, PayoutState.PAID:
-                done = move_attempt(attempt, AttemptState.PAID, now=self.now, channel_ref=view.channel_ref)
-                told = move_order(order, order.state, reason="paid by a channel that had refused it")
+                done = move_attempt(
+                    attempt, AttemptState.PAID, now=self.now, channel_ref=view.channel_ref, error=CONTRADICTION
+                )
+                told = move_order(order, order.state, reason=CONTRADICTION)
                 self._change(said.key, told, done)
                 self._book(Happened.CONTRADICTED, said, told, done, topic="withdrawal.contradiction")
                 return Verdict.CONTRADICTS
@@ -200,12 +207,14 @@ class Plan:
     def _return(self, said: Said, view: PayoutView, order: Order, attempt: Attempt) -> Verdict:
         reason = view.reason.code if view.reason else "returned"
         back = move_attempt(attempt, AttemptState.RETURNED, now=self.now, error=reason)
-        if order.state is OrderState.PAID and not self._was_contradicted(order, attempt):
-            told, what = move_order(order, OrderState.RETURNED, reason=f"returned: {reason}"), Happened.RETURNED
+        if attempt.error == CONTRADICTION:
+            told = move_order(order, order.state)
+            self._change(said.key, told, back)
+            self._book(Happened.TAKEN_BACK, said, told, back, topic="withdrawal.contradiction")
         else:
-            told, what = move_order(order, order.state), Happened.TAKEN_BACK
-        self._change(said.key, told, back)
-        self._book(what, said, told, back, topic="withdrawal.returned")
+            told = move_order(order, OrderState.RETURNED, reason=f"returned: {reason}")
+            self._change(said.key, told, back)
+            self._book(Happened.RETURNED, said, told, back, topic="withdrawal.returned")
         return Verdict.RETURNED
 
     def _decline(
@@ -218,7 +227,8 @@ class Plan:
             waits = move_order(order, OrderState.PAYING, reason=reason, tells=False)
             self._change(said.key, waits, failed)
             self.tired.add((said.account.book, said.account.id))
-            self.onward.append(waits)
+            if said.notice is not None:  # whoever asked goes on by himself
+                self.onward.append(waits)
             return Verdict.NEXT
         over = move_order(order, OrderState.FAILED, reason=reason)
         self._change(said.key, over, failed)
@@ -237,10 +247,6 @@ class Plan:
     def _book(self, what: Happened, said: Said, order: Order, attempt: Attempt, *, topic: str) -> None:
         self.entries.append(Entry(what, said.account, order, attempt))
         self.told.append((topic, order, attempt))
-
-    def _was_contradicted(self, order: Order, attempt: Attempt) -> bool:
-        """Whether this paid attempt is not the one that the order was paid by."""
-        return attempt.error is not None and attempt.ended_at != order.paid_at and attempt.error != ""
 
     def _change(self, key: Key, order: Order, attempt: Attempt) -> None:
         for other, (known, one) in self.rows.items():

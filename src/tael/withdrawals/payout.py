@@ -1,0 +1,140 @@
+"""Payout (出款): pay approved withdrawals through a channel, and never twice.
+
+    tx     the intent: route, attempt and number are committed            intent.py
+    no tx  channel.payout or channel.query_payout                         may end in any way
+    tx     what it said: paid, failed, or still open                      settle.py
+
+What to do next follows from what the channel said, and from nothing else:
+
+    UNKNOWN    the ladder: query; when the channel does not know it, the identical request at once
+    NOT_SENT   the ladder: the same request
+    DECLINED   another merchant account with a new number when the reason is the account's own; else it has failed
+
+Time alone decides nothing. What stays unknown stays held, is asked about at the ladder's last pause, and is reported.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from prometheus_client import Counter
+
+from tael.base.batch import Batcher
+from tael.base.crash import crash_point
+from tael.base.errors import TaelError
+from tael.base.tasks import Again, Dead, Done, Task
+from tael.base.tasks import Verdict as Fate
+from tael.channels.contract import Operation, Outcome, PayoutRef
+from tael.payments.notices import PayoutTold
+from tael.payments.platform import MAX_WAIT_MS, Platform
+from tael.risk import Risk
+from tael.withdrawals.candidates import request_for
+from tael.withdrawals.intent import Ask, Halted, Intents, Over, Send, Step, Waiting
+from tael.withdrawals.payees import Payees
+from tael.withdrawals.said import Said, Verdict, answered
+from tael.withdrawals.settle import LATE_QUERY_S, Settling
+from tael.withdrawals.store import Key
+
+PATIENCE_S = 3 * 86_400
+"""From when on a payout that nobody can tell the end of is reported as such, each time it is asked about."""
+_STEPS = 16
+"""Steps in one go: there are not that many merchant accounts to refuse one after the other."""
+
+_log = structlog.get_logger("tael.payout")
+_PAYOUTS = Counter("tael_payouts", "Steps of payouts by channel and what came of them", ["channel", "verdict"])
+
+
+class Payouts:
+    """Works the payout queue and settles notices. Concurrent steps share transactions. One per process."""
+
+    def __init__(self, platform: Platform, payees: Payees, risk: Risk) -> None:
+        self._platform = platform
+        self._intents, self._settling = Intents(platform, payees), Settling(platform, risk)
+        self._beginning: Batcher[Key, Step] = Batcher(self._begin, max_wait_ms=MAX_WAIT_MS)
+        self._recording: Batcher[Said, Verdict | TaelError] = Batcher(self._settling.settle, max_wait_ms=MAX_WAIT_MS)
+
+    async def work(self, task: Task) -> Fate:
+        """One rung of the ladder for the order `task.key`."""
+        for _ in range(_STEPS):
+            step = await self._beginning.submit((task.book, task.key))
+            match step:
+                case Over():
+                    return Done()
+                case Halted(reason):
+                    _log.error("payout.halted", order_no=task.key, reason=reason)
+                    return Dead(reason)
+                case Waiting(reason):
+                    _log.error("payout.waits", order_no=task.key, reason=reason)
+                    return self._later(task, reason)
+                case Send() | Ask():
+                    verdict = await self._carry_out(step)
+            if verdict is not Verdict.NEXT:
+                return self._fate(task, step, verdict)
+        return self._later(task, "every merchant account refused")
+
+    async def settle_notices(self, told: Sequence[PayoutTold]) -> list[str | TaelError]:
+        """Settle verified notices about payouts; one verdict or refusal each, after the commit."""
+        said = [
+            Said(
+                one.account, one.payout.number, Operation.QUERY_PAYOUT, Outcome.SUCCEEDED, one.payout,
+                one.payout.reason, notice=one.notice,
+            )
+            for one in told
+        ]  # fmt: skip
+        return list(await self._settling.settle(said))
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        await self._beginning.close()
+        await self._recording.close()
+
+    async def _begin(self, keys: Sequence[Key]) -> list[Step]:
+        async with self._platform.db.transaction() as tx:
+            steps = await self._intents.next_steps(tx, keys)
+            crash_point("payout.intent_before_commit")
+        crash_point("payout.intent_committed")
+        return steps
+
+    async def _carry_out(self, step: Send | Ask) -> Verdict | TaelError:
+        """Call the channel and record what it said; a payout that it does not know is sent again, unchanged."""
+        verdict = await (self._send(step) if isinstance(step, Send) else self._ask(step))
+        if verdict is Verdict.RESEND and isinstance(step, Ask):
+            verdict = await self._send(Send(step.attempt, step.wish))
+        found = type(verdict).__name__ if isinstance(verdict, TaelError) else verdict.value
+        _PAYOUTS.labels(step.attempt.channel, found).inc()
+        return verdict
+
+    async def _send(self, step: Send) -> Verdict | TaelError:
+        account, number = self._platform.account_of(step.attempt), step.attempt.attempt_no
+        result = await self._platform.accounts.pays_out(account).payout(
+            account, request_for(self._platform, account, step.wish, number=number), now=self._platform.now()
+        )
+        crash_point("payout.channel_answered")
+        return await self._recording.submit(answered(account, number, Operation.PAYOUT, result))
+
+    async def _ask(self, step: Ask) -> Verdict | TaelError:
+        account, attempt = self._platform.account_of(step.attempt), step.attempt
+        result = await self._platform.accounts.pays_out(account).query_payout(
+            account, PayoutRef(attempt.attempt_no, attempt.channel_ref), now=self._platform.now()
+        )
+        crash_point("payout.channel_answered")
+        return await self._recording.submit(answered(account, attempt.attempt_no, Operation.QUERY_PAYOUT, result))
+
+    def _fate(self, task: Task, step: Send | Ask, verdict: Verdict | TaelError) -> Fate:
+        """What becomes of the task. What is over took its task away in its own commit, so `Done` finds nothing."""
+        if isinstance(verdict, TaelError):
+            return self._later(task, str(verdict))
+        match verdict:
+            case Verdict.PAID | Verdict.FAILED | Verdict.RETURNED:
+                return Done()
+            case Verdict.OPEN | Verdict.RESEND | Verdict.NEXT:
+                age = self._platform.now() - step.attempt.created_at
+                if age >= timedelta(seconds=PATIENCE_S):
+                    _log.error("payout.still_unknown", order_no=task.key, days=age.days)
+                return self._later(task)
+            case Verdict.KNOWN | Verdict.CONTRADICTS:
+                ended = step.attempt.ended_at is not None
+                return Again(self._platform.now() + timedelta(seconds=LATE_QUERY_S)) if ended else self._later(task)
+
+    def _later(self, task: Task, error: str | None = None) -> Again:
+        return Again(self._platform.now() + self._platform.settings.recovery_pause(task.attempt - 1), error)
