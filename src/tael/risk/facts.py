@@ -36,7 +36,10 @@ FACTS: Final[dict[str, tuple[JsonValue, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May this person do this? `number` is the operation's own number and asks once; `extra` are further facts."""
+    """May this person do this? `number` is the operation's own number and asks once; `extra` are further facts.
+
+    Facts are kept and shown: `payee` names the payee without a secret, such as by its id or a digest of its card number.
+    """
 
     book: int
     operation: str

@@ -87,6 +87,7 @@ class Risk:
         """
         if not questions:
             return []
+        assert all(one.amount >= 0 and one.book > 0 for one in questions)
         await store.lock_persons(tx, sorted({(one.book, one.person) for one in questions}))
         fresh = {_key(one): one for one in reversed(questions)}
         stored = await store.verdicts(tx, list(fresh))
