@@ -38,7 +38,7 @@ FACTS: Final[dict[str, tuple[JsonValue, ...]]] = {
 class Question:
     """May this person do this? `number` is the operation's own number and asks once; `extra` are further facts.
 
-    Facts are kept and shown: `payee` names the payee without a secret, such as by its id or a digest of its card number.
+    Facts are kept and shown: `payee` names the payee without a secret, by its id or a digest of its card.
     """
 
     book: int
