@@ -9,7 +9,19 @@ import pytest
 
 from tael.base.db import Database, DatabaseUnavailable
 from tael.base.errors import code
-from tael.routing import InvalidRoute, NoRoute, Reserved, Route, Wanted, cool, explain, put_route, reserve, set_state
+from tael.routing import (
+    InvalidRoute,
+    NoRoute,
+    QuotaContended,
+    Reserved,
+    Route,
+    Wanted,
+    cool,
+    explain,
+    put_route,
+    reserve,
+    set_state,
+)
 
 from .conftest import BOOK, NOON, A, B, C, put, reserve_now, route, wanted, went
 
@@ -260,3 +272,16 @@ async def test_reserved_says_the_channel(db: Database) -> None:
     await put(db, route(channel="alipay"))
     one = wanted()
     assert await reserve_now(db, one) == await reserve_now(db, one) == [Reserved(one.number, A, "alipay")]
+
+
+async def test_who_is_always_overtaken_gives_up_and_leaves_nothing(db: Database) -> None:
+    """A database in which no quota can ever be written, however often it is tried."""
+    await put(db, route())
+    async with db.transaction() as tx:
+        await tx.execute("create function refuse() returns trigger language plpgsql as 'begin return null; end'")
+        await tx.execute("create trigger refuse before insert on quota_window for each row execute function refuse()")
+    with pytest.raises(QuotaContended) as given_up:
+        await reserve_now(db, wanted())
+    assert given_up.value.retryable
+    async with db.transaction() as tx:
+        assert await tx.fetchval("select count(*) from route_hold") == 0
