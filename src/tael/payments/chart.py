@@ -4,6 +4,9 @@
     suspense  Dr channel receivable                Cr suspense receipts (暂收款)
     payout    Dr the customer's balance            Cr payouts payable (应付提现款): held, then settled
               Dr payouts payable                   Cr channel receivable
+    refund    Dr the account that was paid         Cr refunds payable (应付退款): held, then settled
+              Dr refunds payable                   Cr channel receivable
+    a refund that went back although it had failed  Dr suspense refunds (暂付退款)   Cr channel receivable
     a payout that was paid although it had failed  Dr suspense payouts (暂付款)   Cr channel receivable
 
 They are opened when they are first needed. Their ids follow from what they are for, so nobody has to look them up and
@@ -32,7 +35,9 @@ CHANNEL_RECEIVABLE = "channel.receivable"
 SUSPENSE_RECEIPTS = "suspense.receipts"
 PAYOUTS_PAYABLE = "payouts.payable"
 SUSPENSE_PAYOUTS = "suspense.payouts"
-_DEBIT_NORMAL = {CHANNEL_RECEIVABLE, SUSPENSE_PAYOUTS}
+REFUNDS_PAYABLE = "refunds.payable"
+SUSPENSE_REFUNDS = "suspense.refunds"
+_DEBIT_NORMAL = {CHANNEL_RECEIVABLE, SUSPENSE_PAYOUTS, SUSPENSE_REFUNDS}
 
 
 class AccountCannotReceive(TaelError):
@@ -64,6 +69,14 @@ class Chart:
     async def paid_in_error(self, tx: Tx, book: int, currency: str, *, now: datetime) -> AccountId:
         """Money that a channel paid out although it had said that it would not."""
         return await self._internal(tx, book, SUSPENSE_PAYOUTS, None, currency, now)
+
+    async def refundable(self, tx: Tx, book: int, currency: str, *, now: datetime) -> AccountId:
+        """What is owed to payers: money that is to go back and that no channel has given back yet."""
+        return await self._internal(tx, book, REFUNDS_PAYABLE, None, currency, now)
+
+    async def refunded_in_error(self, tx: Tx, book: int, currency: str, *, now: datetime) -> AccountId:
+        """Money that a channel gave back although it had said that it would not."""
+        return await self._internal(tx, book, SUSPENSE_REFUNDS, None, currency, now)
 
     async def _internal(
         self, tx: Tx, book: int, subject: str, owner: int | None, currency: str, now: datetime

@@ -148,7 +148,8 @@ class ConnectorSpec:
     `notify_total_s` the time over which the channel repeats a notice (recovery must look longer than that);
     `handoff_s` how long a hand-off stays usable per method; `base_urls` the only addresses of live accounts.
     `secrets` must be configured for every merchant account, `secrets_optional` may be. `late_return_s`: how long after
-    success a payout may still come back.
+    success a payout may still come back. `refund_gap_s`: how far apart refunds of one payment must be asked for,
+    `refunds_most`: how many there may be (0: any number).
     """
 
     name: str
@@ -165,6 +166,8 @@ class ConnectorSpec:
     secrets: frozenset[str]
     secrets_optional: frozenset[str]
     late_return_s: int = 0
+    refund_gap_s: int = 0
+    refunds_most: int = 0
 
 
 class BadCredentials(TaelError):

@@ -37,6 +37,8 @@ SPEC = ConnectorSpec(
     base_urls=("https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"),
     secrets=frozenset({"merchant_key", "apiv3_key"}),
     secrets_optional=frozenset({"public_key"}),
+    refund_gap_s=60,
+    refunds_most=50,
 )  # fmt: skip
 
 
