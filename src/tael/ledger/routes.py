@@ -18,17 +18,19 @@ from tael.ledger.records import DEBITS_WITHIN_CREDITS, AccountId, BookId
 from tael.ledger.refusals import AccountNotFound
 from tael.ledger.statement import Entry, balance_at, statement
 
-CUSTOMER_BALANCE = "customer.balance"
 Reader = Annotated[Caller, requires("accounts:read")]
 Writer = Annotated[Caller, requires("accounts:write")]
 Id = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,18}$")]
 
 
 class OpenAccount(Body):
-    """Open a customer's account. The same owner and currency always have the same account."""
+    """Open a customer's account. The same owner, currency and purpose always have the same account."""
 
     owner: str = Field(pattern=r"^[1-9][0-9]{0,17}$", description="Your member's number")
     currency: str = Field(pattern="^[A-Z]{3}$")
+    purpose: Literal["balance", "spend_only"] = Field(
+        default="balance", description="spend_only: money that may be spent but never withdrawn (赠送余额)"
+    )
 
 
 class AccountView(BaseModel):
@@ -152,10 +154,10 @@ def _list_routes(routes: APIRouter, db: Database) -> None:
 
 
 def _customer_account(book: int, body: OpenAccount) -> NewAccount:
-    owner = int(body.owner)
+    owner, subject = int(body.owner), f"customer.{body.purpose}"
     return NewAccount(
-        book=BookId(book), kind="customer", subject=CUSTOMER_BALANCE, currency=body.currency, owner=owner,
-        id=named_account(book, subject=CUSTOMER_BALANCE, owner=owner, currency=body.currency),
+        book=BookId(book), kind="customer", subject=subject, currency=body.currency, owner=owner,
+        id=named_account(book, subject=subject, owner=owner, currency=body.currency),
         limits=DEBITS_WITHIN_CREDITS,
     )  # fmt: skip
 
