@@ -16,6 +16,7 @@ import httpx2
 import uvicorn
 
 from tael.app import System, running
+from tael.app.topics import listeners
 from tael.base.clock import SteppedClock
 from tael.base.db import Database
 from tael.base.outbox import publish_batch
@@ -78,8 +79,7 @@ class Shop:
 
     async def deliver(self) -> None:
         """Publish the outbox and deliver callbacks."""
-        handlers = {topic: [self.system.callbacks.fan_out] for topic in TOPICS}
-        await publish_batch(self.db, handlers, now=self.clock.now())
+        await publish_batch(self.db, listeners(self.system.parts), now=self.clock.now())
         await self.system.courier.run_due()
 
     async def available(self, account: str) -> int:
@@ -101,9 +101,6 @@ class Shop:
         booked = await self.count("posting", "code in (101, 102)")
         at_channel = sum(len(order.payments) for order in await self.sim.orders())
         assert booked == at_channel
-
-
-TOPICS = ("recharge.paid", "recharge.failed", "recharge.closed", "recharge.suspended")
 
 
 @contextlib.asynccontextmanager

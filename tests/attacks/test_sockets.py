@@ -26,7 +26,7 @@ class Hasty(PatientProtocol):
 async def port(arena: Arena) -> AsyncIterator[int]:
     """The arena's application behind the protocol that production uses, in a hurry."""
     system = arena.shop.system
-    app = Gate(NoticeEndpoint(system.api, system.notices), body_timeout_s=0.1)
+    app = Gate(NoticeEndpoint(system.api, system.parts.notices), body_timeout_s=0.1)
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False, http=Hasty)
         server = uvicorn.Server(config)

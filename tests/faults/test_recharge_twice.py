@@ -65,12 +65,12 @@ async def ask(shop: Shop, order_no: str) -> object:
 
 
 async def hand_over(shop: Shop, order_no: str) -> object:
-    return (await shop.system.handover.hand_over(Begun(None, *await order_and_attempt(shop, order_no)))).status
+    return (await shop.system.parts.handover.hand_over(Begun(None, *await order_and_attempt(shop, order_no)))).status
 
 
 async def settle(shop: Shop, order_no: str) -> object:
     found = await fact(shop, order_no)
-    await shop.system.settlement.settle([found, found], now=shop.clock.now())
+    await shop.system.parts.settlement.settle([found, found], now=shop.clock.now())
 
 
 async def notify(shop: Shop, order_no: str) -> object:
@@ -85,7 +85,7 @@ async def recover(shop: Shop, order_no: str) -> object:
     await shop.advance(10)
     for task in await claim(shop.db, RECOVERY, now=shop.clock.now(), lease_s=0, limit=10):
         assert task.key == attempt.attempt_no
-        await shop.system.recovery.work(task)
+        await shop.system.parts.recovery.work(task)
     return None
 
 
@@ -169,7 +169,7 @@ async def test_two_answers_of_the_channel_in_one_batch_do_not_undo_each_other(sh
     lost = Result(Outcome.UNKNOWN, None, timeout, good.raw)
     begun = Begun(None, order, attempt)
     for pair in ([good, lost], [lost, good]):
-        said = await shop.system.handover._record([HandedOver(begun, one) for one in pair])
+        said = await shop.system.parts.handover._record([HandedOver(begun, one) for one in pair])
         shown = await shop.order(order_no)
         assert (shown["state"], shown["attempts"][0]["handoff"] is not None) == ("paying", True)
         assert [one.status for one in said] == [201, 201]
@@ -180,7 +180,7 @@ async def test_two_refusals_of_the_channel_in_one_batch_tell_once(shop: Shop) ->
     order_no = (await shop.recharge(await shop.account())).json()["order_no"]
     begun = Begun(None, *await order_and_attempt(shop, order_no))
     await shop.sim.expire(begun.attempt.attempt_no)  # from now on the channel refuses this number for good
-    said = await asyncio.gather(*(shop.system.handover.hand_over(begun) for _ in range(2)))
+    said = await asyncio.gather(*(shop.system.parts.handover.hand_over(begun) for _ in range(2)))
     assert said[0] == said[1]
     assert (await shop.order(order_no))["state"] == "failed"
     assert await shop.count("event", "topic = 'recharge.failed'") == 1

@@ -2,3 +2,7 @@
 
 Uses orders, channels and the ledger; knows nothing of the businesses above it, which listen to its events.
 """
+
+from tael.payments.kinds import TOPICS
+
+__all__ = ["TOPICS"]

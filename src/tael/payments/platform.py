@@ -35,6 +35,11 @@ class Platform:
         """The merchant account that an attempt goes through."""
         return self.accounts.get(book=attempt.book, id=attempt.merchant_account)
 
+    def name_of_account(self, book: int, id: int) -> tuple[str, str]:
+        """Channel and name of a merchant account. Raises `MerchantAccountNotFound`."""
+        account = self.accounts.get(book=book, id=id)
+        return account.channel, account.name
+
     def connector(self, account: MerchantAccount) -> Connector:
         """The connector of a merchant account's channel."""
         return self.accounts.connector(account)
