@@ -252,7 +252,7 @@ async def company(db: Database, tmp_path: Path) -> AsyncIterator[Company]:
         await opened.check()
 
 
-class open_company:  # noqa: N801 (used as a context manager)
+class open_company:
     """A company on a database."""
 
     def __init__(self, db: Database, folder: Path) -> None:

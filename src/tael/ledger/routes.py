@@ -18,6 +18,9 @@ from tael.ledger.records import DEBITS_WITHIN_CREDITS, AccountId, BookId
 from tael.ledger.refusals import AccountNotFound
 from tael.ledger.statement import Entry, balance_at, statement
 
+CUSTOMER_BALANCE = "customer.balance"
+CUSTOMER_SPEND_ONLY = "customer.spend_only"
+_SUBJECTS = {"balance": CUSTOMER_BALANCE, "spend_only": CUSTOMER_SPEND_ONLY}
 Reader = Annotated[Caller, requires("accounts:read")]
 Writer = Annotated[Caller, requires("accounts:write")]
 Id = Annotated[str, Path(pattern=r"^[1-9][0-9]{0,18}$")]
@@ -154,7 +157,7 @@ def _list_routes(routes: APIRouter, db: Database) -> None:
 
 
 def _customer_account(book: int, body: OpenAccount) -> NewAccount:
-    owner, subject = int(body.owner), f"customer.{body.purpose}"
+    owner, subject = int(body.owner), _SUBJECTS[body.purpose]
     return NewAccount(
         book=BookId(book), kind="customer", subject=subject, currency=body.currency, owner=owner,
         id=named_account(book, subject=subject, owner=owner, currency=body.currency),
