@@ -51,9 +51,9 @@ class Sealer:
     def open(self, sealed: bytes, *, place: str) -> bytes:
         """What was sealed for `place`. Raises `SealBroken`, and says nothing about the content."""
         version, _, rest = sealed.partition(b"|")
-        kid, box = rest[:_KID], rest[_KID + 1 :]
+        kid, bar, box = rest[:_KID], rest[_KID : _KID + 1], rest[_KID + 1 :]
         key = self._opening.get(kid)
-        if version != b"v1" or key is None or len(box) <= _NONCE:
+        if (version, bar) != (b"v1", b"|") or key is None or len(box) <= _NONCE:
             raise SealBroken(place)
         try:
             return key.decrypt(box[:_NONCE], box[_NONCE:], place.encode())
