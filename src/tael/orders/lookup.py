@@ -40,6 +40,15 @@ async def find_order(tx: Tx, *, book: int, order_no: str) -> Order | None:
     return None if row is None else store.read_order(row)
 
 
+async def find_orders(tx: Tx, keys: Sequence[tuple[int, str]]) -> list[Order]:
+    """Orders by (book, number), newest first."""
+    rows = await tx.fetch(
+        "select * from payment_order where book = any($1::bigint[]) and order_no = any($2::text[])",
+        [book for book, _ in keys], [number for _, number in keys],
+    )  # fmt: skip
+    return sorted((store.read_order(row) for row in rows), key=lambda order: order.id, reverse=True)
+
+
 async def find_by_business_no(tx: Tx, *, book: int, kind: str, number: str) -> Order | None:
     """One order of a book by the business's own number, which is unique per kind."""
     found = await _by_business_no(tx, book=book, kind=kind, number=number)

@@ -50,8 +50,9 @@ def begin_refund(order: Order, amount: int) -> Order:
 
 
 def complete_refund(order: Order, amount: int) -> Order:
-    """The order after `amount` has gone back."""
-    return _after(replace(order, refund_pending=order.refund_pending - amount, refunded=order.refunded + amount))
+    """The order after `amount` has gone back; counts one more event about it, to be emitted."""
+    pending, refunded = order.refund_pending - amount, order.refunded + amount
+    return _after(replace(order, refund_pending=pending, refunded=refunded, events=order.events + 1))
 
 
 def abandon_refund(order: Order, amount: int) -> Order:
