@@ -1,4 +1,4 @@
-"""Lets a client that insists on ``https://api.mch.weixin.qq.com`` reach the sandbox without a change in its code.
+"""Lets a client that insists on a channel's real address reach the sandbox without a change in its code.
 
 The client is given an HTTP proxy (this CONNECT proxy) and a certificate authority to trust (made here, in the data
 folder). Whatever host it asks for, the tunnel ends at the sandbox's own TLS port. Nothing leaves the machine.
@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tael_sandbox.serving import listen, serving
 
-HOSTS = ("api.mch.weixin.qq.com", "api2.mch.weixin.qq.com")
+HOSTS = ("api.mch.weixin.qq.com", "api2.mch.weixin.qq.com", "openapi.alipay.com")
 _CHUNK_BYTES = 65_536
 
 

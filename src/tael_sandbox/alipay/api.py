@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from tael_sandbox import calls
-from tael_sandbox.alipay import bills, certificates, close, place, refund, show, transfer, user
+from tael_sandbox.alipay import balance, bills, certificates, close, place, refund, show, transfer, user
 from tael_sandbox.alipay.call import Call, Numbers
 from tael_sandbox.alipay.merchants import Merchant
 from tael_sandbox.alipay.refusals import Refusal
@@ -40,6 +40,7 @@ _OPERATIONS: dict[str, Callable[[Call], object]] = {
     "trade.fastpay.refund.query": refund.query,
     "fund.trans.uni.transfer": transfer.transfer,
     "fund.trans.common.query": transfer.query,
+    "fund.account.query": balance.query,
     "data.dataservice.bill.downloadurl.query": bills.query,
     "open.app.alipaycert.download": certificates.download,
 }

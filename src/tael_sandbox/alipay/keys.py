@@ -13,7 +13,7 @@ import json
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -124,11 +124,13 @@ class Keyring:
         )
 
 
+@lru_cache(256)
 def certificate_sn(pem: str) -> str:
     """Lower-case hex MD5 of the issuer's name (most specific part first) followed by the decimal serial number."""
     return _sn(x509.load_pem_x509_certificate(pem.encode()))
 
 
+@lru_cache(256)
 def root_sn(pem: str) -> str:
     """The SNs of those certificates of a root file that are signed with RSA, joined by ``_``."""
     found = x509.load_pem_x509_certificates(pem.encode())

@@ -35,6 +35,7 @@ FAULTS: dict[str, frozenset[str]] = {
     "trade.fastpay.refund.query": _CALL,
     "fund.trans.uni.transfer": _CALL | {"dealing", "wait_pay", "fail"},
     "fund.trans.common.query": _CALL,
+    "fund.account.query": _CALL,
     "data.dataservice.bill.downloadurl.query": _CALL,
     "open.app.alipaycert.download": _CALL,
     "notify": _NOTICE,
@@ -140,10 +141,11 @@ class Alipay(State):
             self._tell(event.app_id, number, about, url=url, notify_id=notify_id, at_ms=event.at_ms, topic=topic)
 
     def _tell_transfer(self, event: Sent | Moved) -> None:
-        url = self.owner(event.app_id).about.gateway_url
-        if event.status in FINAL and url:
+        if event.status in FINAL and event.url:
             number, topic = event.out_biz_no, f"transfer {event.status}"
-            self._tell(event.app_id, number, "", url=url, notify_id=event.notify_id, at_ms=event.at_ms, topic=topic)
+            self._tell(
+                event.app_id, number, "", url=event.url, notify_id=event.notify_id, at_ms=event.at_ms, topic=topic
+            )
 
     def _tell(self, app_id: str, number: str, about: str, *, url: str, notify_id: str, at_ms: int, topic: str) -> None:
         self.courier.add(

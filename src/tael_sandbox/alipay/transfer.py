@@ -141,7 +141,8 @@ def move(alipay: Alipay, found: Transfer, status: Status, *, reason: str = "") -
         raise NotPossible(f"the transfer is {found.status}")
     notify_id = alipay.ids.hexadecimal(34, "alipay transfer notice", found.app_id, found.out_biz_no, status)
     why = reason or ("PAYEE_ACCOUNT_STATUS_ERROR" if status in GIVEN_BACK else "")
-    alipay.record(Moved(found.app_id, found.out_biz_no, alipay.clock.now_ms(), notify_id, status, why))
+    url = alipay.owner(found.app_id).about.gateway_url
+    alipay.record(Moved(found.app_id, found.out_biz_no, alipay.clock.now_ms(), notify_id, status, url, why))
 
 
 def _content(body: Body) -> Content:
@@ -212,6 +213,7 @@ def _send(call: Call, out_biz_no: str, content: Content, status: Status) -> None
             fund_order_id=f"{day}0007{alipay.ids.digits(20, 'fund order', *name)}",
             notify_id=alipay.ids.hexadecimal(34, "alipay transfer notice", *name, status),
             status=status,
+            url=call.merchant.about.gateway_url,
             reason="PAYEE_ACCOUNT_STATUS_ERROR" if status == "FAIL" else "",
         )
     )

@@ -38,7 +38,7 @@ class Content(Struct, frozen=True):
 
 
 class Sent(Happened, frozen=True, tag="alipay.sent"):
-    """The transfer was taken: its money has left the merchant's account."""
+    """The transfer was taken: its money has left the merchant's account. ``url``: who is told of its end, if set."""
 
     app_id: str
     out_biz_no: str
@@ -48,6 +48,7 @@ class Sent(Happened, frozen=True, tag="alipay.sent"):
     fund_order_id: str
     notify_id: str
     status: Status
+    url: str
     reason: str = ""
 
 
@@ -59,6 +60,7 @@ class Moved(Happened, frozen=True, tag="alipay.moved"):
     at_ms: int
     notify_id: str
     status: Status
+    url: str
     reason: str = ""
 
 

@@ -76,6 +76,8 @@ def refund(
     amount_minor = left_minor if amount_minor is None else amount_minor
     if trade.state != "TRADE_SUCCESS" or not 0 < amount_minor <= left_minor:
         raise NotPossible(f"the trade is {trade.state} and {left_minor} can be given back")
+    if amount_minor > alipay.balance_minor(alipay.owner(trade.app_id)):
+        raise NotPossible("the merchant's account does not hold that much")
     fee_minor, had_minor = (sum(one.fee_minor for one in trade.payments), sum(o.fee_back_minor for o in trade.refunds))
     fee_back_minor = fee_minor * (trade.refunded_minor + amount_minor) // trade.paid_minor - had_minor
     alipay.record(
