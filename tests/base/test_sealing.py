@@ -1,11 +1,11 @@
-"""Sealed values open where they were sealed, under their key, unchanged; everything else is one and the same refusal."""
+"""Sealed values open where they were sealed, under their key, unchanged; anything else is one and the same refusal."""
 
 import pytest
 
 from tael.base.sealing import SealBroken, Sealer
 
 KEY, OTHER = b"k" * 32, b"o" * 32
-CARD = "6222020200012345678".encode()
+CARD = b"6222020200012345678"
 PLACE = "payee.sealed.1.42"
 
 
