@@ -60,6 +60,31 @@ class Shop:
         } | more  # fmt: skip
         return await self.http.post("/v1/recharges", json=body, headers={"Idempotency-Key": key or f"key-{number}"})
 
+    async def payment(self, account: str, amount: int = 10_000, *, key: str = "", **more: object) -> httpx2.Response:
+        """Ask for a payment for goods by QR code."""
+        number = next(self.numbers)
+        body = {
+            "business_order_no": f"S-{number}", "account_id": account, "amount": amount, "currency": "CNY",
+            "channel": "wechat", "method": "native", "description": f"Goods {number}",
+        } | more  # fmt: skip
+        return await self.http.post("/v1/payments", json=body, headers={"Idempotency-Key": key or f"key-{number}"})
+
+    async def paid(self, account: str, amount: int = 10_000, **more: object) -> dict[str, object]:
+        """A payment for goods that the payer has made, as the API shows it."""
+        order = (await self.payment(account, amount, **more)).json()
+        await self.sim.pay(order["attempts"][0]["attempt_no"])
+        await self.sim.drain()
+        return (await self.http.get(f"/v1/payments/{order['order_no']}")).json()
+
+    async def refund(self, payment_no: str, amount: int, *, key: str = "", **more: object) -> httpx2.Response:
+        """Ask for a refund."""
+        number = next(self.numbers)
+        body = {
+            "payment_no": payment_no, "business_refund_no": f"B-{number}", "amount": amount, "currency": "CNY",
+            "reason": "broken",
+        } | more  # fmt: skip
+        return await self.http.post("/v1/refunds", json=body, headers={"Idempotency-Key": key or f"key-{number}"})
+
     async def order(self, order_no: str) -> dict[str, object]:
         """The recharge as the API shows it."""
         answer = await self.http.get(f"/v1/recharges/{order_no}")
@@ -98,9 +123,11 @@ class Shop:
         """Every invariant of the ledger holds, and the channel's book agrees with ours."""
         report = await verify(self.db, BookId(BOOK))
         assert report.ok, report
-        booked = await self.count("posting", "code in (101, 102)")
+        booked = await self.count("posting", "code in (101, 102, 103)")
         at_channel = sum(len(order.payments) for order in await self.sim.orders())
         assert booked == at_channel
+        given_back = await self.count("posting", "code in (121, 123)")
+        assert given_back == sum(refund.state == "SUCCESS" for refund in await self.sim.refunds())
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,6 @@
 Uses orders, channels and the ledger; knows nothing of the businesses above it, which listen to its events.
 """
 
-from tael.payments.kinds import TOPICS
+from tael.payments.kinds import KINDS, TOPICS
 
-__all__ = ["TOPICS"]
+__all__ = ["KINDS", "TOPICS"]
