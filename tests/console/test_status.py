@@ -70,7 +70,7 @@ async def test_suspense_is_shown_as_needing_a_person(shop: Shop) -> None:
 
 
 async def test_every_state_and_reason_has_a_word_in_both_languages(shop: Shop) -> None:
-    from tael.console.status import word_of
+    from tael.console.words import word_of
     from tael.orders import OrderState
     from tael.payments.suspense import SuspenseReason
 

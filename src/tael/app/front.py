@@ -17,6 +17,8 @@ from tael.base.http import install_problems
 from tael.callbacks import observe_outbox
 from tael.callbacks import routes as callback_routes
 from tael.console import docs, status
+from tael.console import withdrawals as withdrawal_pages
+from tael.console.frame import Page
 from tael.guard import declared_scope
 from tael.ledger import routes as ledger_routes
 from tael.payments import routes as payment_routes
@@ -78,8 +80,10 @@ def _business(parts: Parts) -> list[APIRouter]:
 
 def _operation(parts: Parts, ready: Callable[[], Awaitable[dict[str, str]]]) -> list[APIRouter]:
     settings, db, now = parts.settings, parts.platform.db, parts.platform.now
+    page = Page(db, parts.secret, settings.mode, now)
     return [
-        status.router(status.Page(db, parts.secret, settings.mode, now)),
+        status.router(page),
+        withdrawal_pages.router(page, parts.decisions, parts.payouts),
         health.router(
             ready=ready, observe=lambda: observe_outbox(db, now=now()),
             metrics_token=settings.metrics_token.get_secret_value() if settings.mode == "live" else None,

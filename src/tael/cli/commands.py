@@ -70,13 +70,17 @@ async def migrate() -> None:
 
 
 @app.command
-async def console(*, json: bool = False) -> None:
+async def console(
+    *,
+    person: Annotated[str, Parameter(help="Who will look; on a test system this person may also decide")] = "-",
+    json: bool = False,
+) -> None:
     """Print a link that opens the console for a day."""
     settings = Settings()
     async with connect() as db:
         clock = await DatabaseClock.synchronised(db)
     base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
-    link = f"{base}/console?key={access.make_key(master_key(settings), now=clock.now())}"
+    link = f"{base}/console?key={access.make_key(master_key(settings), now=clock.now(), person=person)}"
     sys.stdout.write(msgspec.json.encode({"url": link}).decode() + "\n" if json else f"{link}\n")
 
 

@@ -32,7 +32,7 @@ from tael.orders import (
     save,
 )
 from tael.payments.platform import Platform
-from tael.routing import NoRoute, Wanted
+from tael.routing import Considered, NoRoute, Wanted
 from tael.withdrawals.candidates import Wish, able, others
 from tael.withdrawals.lookup import Found, all_about, content_of
 from tael.withdrawals.payees import Payees
@@ -114,6 +114,13 @@ class Intents:
         reasons = [(known[key], step.reason) for key, step in steps.items() if isinstance(step, Waiting | Halted)]
         await _note(tx, reasons)
         return [steps[key] for key in keys]
+
+    async def explain(self, tx: Tx, found: Found) -> list[Considered]:
+        """Through which merchant account this would be paid now, and why; nothing is reserved."""
+        choice = self._choose(found, now=self._platform.now())
+        if not isinstance(choice, _Choice):
+            return []
+        return await routing.explain(tx, self._wanted(choice), now=self._platform.now())
 
     def _without_route(self, found: Found, *, now: datetime) -> Step | None:
         """The next step of an order that needs no merchant account now; None when it needs one."""

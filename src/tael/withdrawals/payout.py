@@ -21,6 +21,7 @@ from prometheus_client import Counter
 
 from tael.base.batch import Batcher
 from tael.base.crash import crash_point
+from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.tasks import Again, Dead, Done, Task
 from tael.base.tasks import Verdict as Fate
@@ -28,8 +29,10 @@ from tael.channels.contract import Operation, Outcome, PayoutRef
 from tael.payments.notices import PayoutTold
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.risk import Risk
+from tael.routing import Considered
 from tael.withdrawals.candidates import request_for
 from tael.withdrawals.intent import Ask, Halted, Intents, Over, Send, Step, Waiting
+from tael.withdrawals.lookup import Found
 from tael.withdrawals.payees import Payees
 from tael.withdrawals.said import Said, Verdict, answered
 from tael.withdrawals.settle import LATE_QUERY_S, Settling
@@ -82,6 +85,10 @@ class Payouts:
             for one in told
         ]  # fmt: skip
         return list(await self._settling.settle(said))
+
+    async def explain(self, tx: Tx, found: Found) -> list[Considered]:
+        """Through which merchant account a withdrawal would be paid now, and why; nothing is reserved."""
+        return await self._intents.explain(tx, found)
 
     async def close(self) -> None:
         """Finish what is under way."""
