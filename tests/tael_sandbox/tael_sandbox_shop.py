@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import httpx2
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from tael_sandbox import MerchantView
@@ -25,6 +25,20 @@ ORDER = {
     "out_trade_no": "T0000000001",
     "notify_url": "https://shop.example.cn/notice",
     "amount": {"total": 100, "currency": "CNY"},
+}
+REFUND = {
+    "out_trade_no": "T0000000001",
+    "out_refund_no": "R0000000001",
+    "amount": {"refund": 30, "total": 100, "currency": "CNY"},
+}
+BILLS = "/v3/fund-app/mch-transfer/transfer-bills"
+TRANSFER = {
+    "out_bill_no": "B0000000001",
+    "transfer_scene_id": "1000",
+    "openid": "oUser1",
+    "transfer_amount": 5_000,
+    "transfer_remark": "提现",
+    "transfer_scene_report_infos": [{"info_type": "活动名称", "info_content": "提现"}],
 }
 
 
@@ -60,6 +74,30 @@ class Shop:
     async def close(self, number: str = ORDER["out_trade_no"]) -> httpx2.Response:
         path = f"/v3/pay/transactions/out-trade-no/{number}/close"
         return await self.call("POST", path, {"mchid": self.merchant.mchid})
+
+    async def refund(self, **changes: object) -> httpx2.Response:
+        """Ask for REFUND with changes; a change to None leaves the field out."""
+        body = {name: value for name, value in (REFUND | changes).items() if value is not None}
+        return await self.call("POST", "/v3/refund/domestic/refunds", body)
+
+    async def transfer(self, *, name: str | None = None, **changes: object) -> httpx2.Response:
+        """Ask for TRANSFER with changes, to a user called ``name``."""
+        body = {"appid": self.merchant.appid, **TRANSFER, **changes}
+        if name is not None:
+            body["user_name"] = self.encrypt(name)
+        body = {field: value for field, value in body.items() if value is not None}
+        return await self.call("POST", BILLS, body, **{"Wechatpay-Serial": self.merchant.public_key_id})
+
+    async def bill(self, number: str = TRANSFER["out_bill_no"]) -> dict[str, object]:
+        return (await self.call("GET", f"{BILLS}/out-bill-no/{number}")).json()
+
+    async def cancel(self, number: str = TRANSFER["out_bill_no"]) -> httpx2.Response:
+        return await self.call("POST", f"{BILLS}/out-bill-no/{number}/cancel")
+
+    def encrypt(self, name: str) -> str:
+        """A personal word for the platform's public key: RSAES-OAEP with SHA-1."""
+        key = load_pem_public_key(self.merchant.public_key_pem.encode())
+        return base64.b64encode(key.encrypt(name.encode(), OAEP(MGF1(SHA1()), SHA1(), None))).decode()
 
     async def call(self, method: str, target: str, body: object = None, **headers: str) -> httpx2.Response:
         raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()

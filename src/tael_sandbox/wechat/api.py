@@ -19,7 +19,7 @@ from msgspec import Struct
 from tael_sandbox.calls import Call
 from tael_sandbox.faults import BEFORE_COMMIT, Fault
 from tael_sandbox.web import HTML, Answer, Request
-from tael_sandbox.wechat import certificates, close, create, query, user
+from tael_sandbox.wechat import certificates, close, create, query, refund_calls, transfer_calls, user
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.orders import Method
 from tael_sandbox.wechat.refusals import Refusal
@@ -29,14 +29,24 @@ from tael_sandbox.wechat.state import Wechat
 _WINDOW_S = 300
 _STALE_S = 3600
 _NUMBER = r"(?P<name>[^/]+)"
+_REFUNDS, _BILLS = "/v3/refund/domestic/refunds", "/v3/fund-app/mch-transfer/transfer-bills"
 _ROUTES: tuple[tuple[str, str, str, re.Pattern[str]], ...] = (
     ("create", "create", "POST", re.compile(r"/v3/pay/transactions/(?P<name>native|jsapi|app|h5)")),
     ("query", "by_number", "GET", re.compile(rf"/v3/pay/transactions/out-trade-no/{_NUMBER}")),
     ("query", "by_transaction", "GET", re.compile(rf"/v3/pay/transactions/id/{_NUMBER}")),
     ("close", "close", "POST", re.compile(rf"/v3/pay/transactions/out-trade-no/{_NUMBER}/close")),
+    ("refund", "refund", "POST", re.compile(rf"{_REFUNDS}(?P<name>)")),
+    ("query_refund", "query_refund", "GET", re.compile(rf"{_REFUNDS}/{_NUMBER}")),
+    ("transfer", "transfer", "POST", re.compile(rf"{_BILLS}(?P<name>)")),
+    ("query_transfer", "transfer_by_number", "GET", re.compile(rf"{_BILLS}/out-bill-no/{_NUMBER}")),
+    ("query_transfer", "transfer_by_bill", "GET", re.compile(rf"{_BILLS}/transfer-bill-no/{_NUMBER}")),
+    ("cancel_transfer", "cancel_transfer", "POST", re.compile(rf"{_BILLS}/out-bill-no/{_NUMBER}/cancel")),
     ("certificates", "certificates", "GET", re.compile(r"/v3/certificates(?P<name>)")),
 )
-Job = Literal["create", "by_number", "by_transaction", "close", "certificates"]
+Job = Literal[
+    "create", "by_number", "by_transaction", "close", "refund", "query_refund", "transfer", "transfer_by_number",
+    "transfer_by_bill", "cancel_transfer", "certificates",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,13 @@ class _Route:
 
 class _JustNumber(Struct, frozen=True):
     out_trade_no: str = ""
+    out_refund_no: str = ""
+    out_bill_no: str = ""
+
+    @property
+    def own(self) -> str:
+        """The number of what is asked for, not of what it refers to."""
+        return self.out_bill_no or self.out_refund_no or self.out_trade_no
 
 
 async def serve(wechat: Wechat, request: Request) -> Answer:
@@ -58,7 +75,7 @@ async def serve(wechat: Wechat, request: Request) -> Answer:
     except Refusal as refusal:
         _note(wechat, "refused", "", "", refusal.status, code=refusal.code)
         return _finish(wechat, Answer(refusal.status, refusal.body))
-    number = _number(wechat, route, request)
+    number = _number(wechat, merchant, route, request)
     fault = wechat.faults.take(route.operation, number) if wechat.faults.touches(route.operation) else None
     if fault is not None and fault.kind in BEFORE_COMMIT:
         answer, code = await _break_before(fault), fault.code
@@ -100,16 +117,20 @@ def _authenticate(wechat: Wechat, request: Request) -> Merchant:
     return merchant
 
 
-def _number(wechat: Wechat, route: _Route, request: Request) -> str:
-    """The merchant's order number that this call is about, for the record and for faults meant for one order."""
-    if route.job == "create":
+def _number(wechat: Wechat, merchant: Merchant, route: _Route, request: Request) -> str:
+    """The merchant's number (of an order, refund or transfer) that this call is about, for the record and for faults
+    meant for one of them.
+    """
+    if route.job in ("create", "refund", "transfer"):
         try:
-            return msgspec.json.decode(request.body, type=_JustNumber).out_trade_no
+            return msgspec.json.decode(request.body, type=_JustNumber).own
         except (msgspec.DecodeError, UnicodeDecodeError):
             return ""
     if route.job == "by_transaction":
         order = wechat.orders.paid_as(route.name)
         return "" if order is None else order.out_trade_no
+    if route.job == "transfer_by_bill":
+        return wechat.transfers.number_of(merchant.mchid, route.name)
     return route.name
 
 
@@ -132,6 +153,19 @@ def _operate(wechat: Wechat, merchant: Merchant, route: _Route, request: Request
         case "close":
             close.close(wechat, merchant, out_trade_no=route.name, raw=request.body)
             return Answer(204)
+        case "refund":
+            said = refund_calls.ask(wechat, merchant, raw=request.body)
+        case "query_refund":
+            said = refund_calls.query(wechat, merchant, out_refund_no=route.name)
+        case "transfer":
+            serial = request.headers.get("wechatpay-serial", "")
+            said = transfer_calls.ask(wechat, merchant, raw=request.body, serial=serial)
+        case "transfer_by_number":
+            said = transfer_calls.by_number(wechat, merchant, out_bill_no=route.name)
+        case "transfer_by_bill":
+            said = transfer_calls.by_bill(wechat, merchant, transfer_bill_no=route.name)
+        case "cancel_transfer":
+            said = transfer_calls.cancel(wechat, merchant, out_bill_no=route.name)
         case "certificates":
             said = certificates.certificates(wechat, merchant)
     return Answer(200, msgspec.json.encode(said))

@@ -6,8 +6,8 @@ from tael_sandbox.courier import Notice, Verdict
 from tael_sandbox.happened import Happened
 from tael_sandbox.views import PaidView
 from tael_sandbox.web import Answer, Request
-from tael_sandbox.wechat import api, cashier, control, notify, orders
-from tael_sandbox.wechat.state import NAME, Wechat
+from tael_sandbox.wechat import api, cashier, control, notify
+from tael_sandbox.wechat.state import NAME, Event, Wechat
 from tael_sandbox.world import Channel, World
 
 
@@ -15,7 +15,7 @@ class WechatChannel(Channel):
     """The channel; ``state`` is its inside."""
 
     name: ClassVar[str] = NAME
-    events: ClassVar[tuple[type[Happened], ...]] = get_args(orders.Event)
+    events: ClassVar[tuple[type[Happened], ...]] = get_args(Event)
     api_paths: ClassVar[tuple[str, ...]] = ("/v3/",)
     page_paths: ClassVar[tuple[str, ...]] = ("/cashier", cashier.H5_PATH)
 
@@ -25,7 +25,7 @@ class WechatChannel(Channel):
 
     def apply(self, event: Happened) -> None:
         """Let one of ``events`` have happened."""
-        self.state.apply(cast(orders.Event, event))
+        self.state.apply(cast(Event, event))
 
     async def serve(self, request: Request) -> Answer:
         """Answer an API call."""

@@ -4,6 +4,7 @@ POST pay | scan | decline | expire | refund | renotify   an order, by any of its
 GET  orders (?out_trade_no= for one) | merchants | faults
 POST faults, DELETE faults, POST rotate, POST merchants, POST merchants/<mchid>
 POST handoff/jsapi | handoff/app                         what a WeChat client checks before it opens the cashier
+...  refunds, transfers, users, funds                    see ``money_back.py``
 """
 
 import asyncio
@@ -16,8 +17,10 @@ from tael_sandbox.views import PaidView
 from tael_sandbox.web import Answer, Request, as_json
 from tael_sandbox.wechat import handoff, user
 from tael_sandbox.wechat.create import code_url
+from tael_sandbox.wechat.funds import Funded
 from tael_sandbox.wechat.keys import Keyring
 from tael_sandbox.wechat.merchants import Merchant
+from tael_sandbox.wechat.money_back import HANDLERS, first_or_named
 from tael_sandbox.wechat.orders import Order
 from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import china_time
@@ -64,8 +67,10 @@ async def create_merchant(wechat: Wechat, said: NewMerchant) -> Merchant:
         keys=keys,
         notify_by_public_key=said.notify_by_public_key,
         fee_per_10000=said.fee_per_10000,
+        settles_after_s=said.settles_after_s,
     )
     wechat.merchants.save(merchant)
+    wechat.record(Funded(mchid, wechat.clock.now_ms(), said.balance_minor))
     return merchant
 
 
@@ -179,17 +184,20 @@ async def _post_merchants(wechat: Wechat, name: str, request: Request) -> Answer
     mchid = name.partition("/")[2]
     if not mchid:
         return as_json(view_merchant(wechat, await create_merchant(wechat, read(request, NewMerchant))), status=201)
-    change, merchant = read(request, ChangeMerchant), _merchant(wechat, mchid)
+    change, merchant = read(request, ChangeMerchant), first_or_named(wechat, mchid)
     changed = replace(merchant, mode=change.mode or merchant.mode)
     if change.notify_by_public_key is not None:
         changed = replace(changed, notify_by_public_key=change.notify_by_public_key)
+    if change.settles_after_s is not None:
+        changed = replace(changed, settles_after_s=change.settles_after_s)
+    changed = replace(changed, quota=change.quota or changed.quota)
     wechat.merchants.save(changed)
     return as_json(view_merchant(wechat, changed))
 
 
 async def _rotate(wechat: Wechat, name: str, request: Request) -> Answer:
     said = read(request, Rotate)
-    merchant = _merchant(wechat, said.mchid)
+    merchant = first_or_named(wechat, said.mchid)
     keys = merchant.keys
     if said.stage in ("add", "all"):
         keys = await asyncio.to_thread(keys.with_certificate, now_ms=wechat.clock.now_ms())
@@ -198,15 +206,7 @@ async def _rotate(wechat: Wechat, name: str, request: Request) -> Answer:
     if said.stage in ("retire", "all"):
         keys = keys.retired()
     wechat.merchants.save(replace(merchant, keys=keys))
-    return as_json(view_merchant(wechat, _merchant(wechat, merchant.mchid)))
-
-
-def _merchant(wechat: Wechat, mchid: str) -> Merchant:
-    """The named merchant; the first one when no name is given."""
-    found = wechat.merchants.get(mchid) if mchid else next(iter(wechat.merchants.all()), None)
-    if found is None:
-        raise Unknown("no such merchant")
-    return found
+    return as_json(view_merchant(wechat, first_or_named(wechat, merchant.mchid)))
 
 
 async def _faults(wechat: Wechat, name: str, request: Request) -> Answer:
@@ -227,4 +227,5 @@ _HANDLERS: dict[tuple[str, str], Callable[[Wechat, str, Request], Awaitable[Answ
     ("POST", "rotate"): _rotate,
     **{(method, "faults"): _faults for method in ("GET", "POST", "DELETE")},
     ("POST", "handoff"): _handoff,
+    **HANDLERS,
 }

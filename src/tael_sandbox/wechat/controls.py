@@ -8,7 +8,23 @@ from tael_sandbox.faults import Fault
 from tael_sandbox.remote import Remote
 from tael_sandbox.wechat.handoff import AppParams, JsapiParams
 from tael_sandbox.wechat.orders import State
-from tael_sandbox.wechat.views import ChangeMerchant, MerchantView, NewMerchant, OrderView, Rotate, RotationStage, Touch
+from tael_sandbox.wechat.transfers import TransferState
+from tael_sandbox.wechat.views import (
+    BalanceView,
+    ChangeMerchant,
+    Fund,
+    MerchantView,
+    NameUser,
+    NewMerchant,
+    OrderView,
+    RefundView,
+    Rotate,
+    RotationStage,
+    Touch,
+    TouchRefund,
+    TouchTransfer,
+    TransferView,
+)
 
 
 class WechatControls:
@@ -48,6 +64,58 @@ class WechatControls:
     async def renotify(self, name: str, *, mchid: str = "") -> OrderView:
         """Send the notice of the last payment again."""
         return await self._remote.ask("POST", "renotify", OrderView, _named(name, mchid))
+
+    async def refunds(self) -> list[RefundView]:
+        """Every refund that was asked for over the API, oldest first."""
+        return await self._remote.ask("GET", "refunds", list[RefundView])
+
+    async def settle_refund(self, out_refund_no: str, *, mchid: str = "") -> RefundView:
+        """Let the refund arrive now: SUCCESS."""
+        return await self._remote.ask("POST", "refunds/settle", RefundView, TouchRefund(out_refund_no, mchid))
+
+    async def close_refund(self, out_refund_no: str, *, mchid: str = "") -> RefundView:
+        """Let the refund be closed: the money is back at the merchant."""
+        return await self._remote.ask("POST", "refunds/close", RefundView, TouchRefund(out_refund_no, mchid))
+
+    async def abnormal_refund(self, out_refund_no: str, *, mchid: str = "") -> RefundView:
+        """Let the refund find the payer's card dead: ABNORMAL, the money is back at the merchant."""
+        return await self._remote.ask("POST", "refunds/abnormal", RefundView, TouchRefund(out_refund_no, mchid))
+
+    async def transfers(self) -> list[TransferView]:
+        """Every transfer, oldest first."""
+        return await self._remote.ask("GET", "transfers", list[TransferView])
+
+    async def confirm_transfer(self, out_bill_no: str, *, mchid: str = "") -> TransferView:
+        """The user confirms, even one that is just being cancelled: SUCCESS."""
+        return await self._remote.ask("POST", "transfers/confirm", TransferView, TouchTransfer(out_bill_no, mchid))
+
+    async def fail_transfer(
+        self, out_bill_no: str, reason: str = "OTHER_FAIL_REASON_TYPE", *, mchid: str = ""
+    ) -> TransferView:
+        """Let the transfer fail for ``reason``; the money is back at the merchant."""
+        touch = TouchTransfer(out_bill_no, mchid, reason=reason)
+        return await self._remote.ask("POST", "transfers/fail", TransferView, touch)
+
+    async def cancel_transfer(self, out_bill_no: str, *, mchid: str = "") -> TransferView:
+        """Let the transfer be CANCELLED; the money is back at the merchant."""
+        return await self._remote.ask("POST", "transfers/cancel", TransferView, TouchTransfer(out_bill_no, mchid))
+
+    async def move_transfer(self, out_bill_no: str, state: TransferState, *, mchid: str = "") -> TransferView:
+        """Show another state that is not final, and stay in it."""
+        touch = TouchTransfer(out_bill_no, mchid, state=state)
+        return await self._remote.ask("POST", "transfers/move", TransferView, touch)
+
+    async def name_user(self, openid: str, name: str) -> None:
+        """Tell the platform a user's real name; transfers to another name fail from now on."""
+        await self._remote.ask("POST", "users", NameUser, NameUser(openid, name))
+
+    async def top_up(self, amount_minor: int, *, mchid: str = "") -> BalanceView:
+        """Bring money into a merchant's balance."""
+        return await self._remote.ask("POST", "funds", BalanceView, Fund(amount_minor, mchid))
+
+    async def draw_down(self, amount_minor: int, *, mchid: str = "") -> BalanceView:
+        """Take money out of a merchant's balance. Raises ``Refused`` 409 when there is not so much."""
+        return await self._remote.ask("POST", "funds", BalanceView, Fund(-amount_minor, mchid))
 
     async def fault(self, fault: Fault) -> None:
         """Arm a fault."""

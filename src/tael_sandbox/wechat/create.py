@@ -5,26 +5,23 @@ with other content, or after payment or closing, it is refused. How long the ord
 first request.
 """
 
-import re
 from datetime import datetime
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
+from tael_sandbox.wechat.bodies import check_url, missing, read
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.orders import PAID_STATES, Method, Order, Placed, Reissued, Terms
 from tael_sandbox.wechat.refusals import Detail, Refusal
 from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import CHINA
-from tael_sandbox.world import LOOPBACK
 
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
 _LINK_LIFE_MS = 120 * _MINUTE_MS
 _MOST_MINOR = 10_000_000_000
-_WHERE = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?\Z", re.DOTALL)
 
 _Text32 = Annotated[str, Meta(min_length=1, max_length=32)]
 
@@ -73,10 +70,10 @@ _DECODER = msgspec.json.Decoder(Body)
 
 def create(wechat: Wechat, merchant: Merchant, *, method: Method, raw: bytes) -> dict[str, str]:
     """Place the order, or find it placed, and return what the user's client needs. Raises ``Refusal``."""
-    body = _read(raw)
+    body = read(_DECODER, raw)
     _check_owner(wechat, merchant, body)
     _check_scene(method, body)
-    _check_url(wechat, body.notify_url)
+    check_url(wechat, body.notify_url)
     now_ms = wechat.clock.now_ms()
     expires_ms = _expiry_ms(body.time_expire, now_ms=now_ms)
     terms = _terms(method, body)
@@ -99,18 +96,6 @@ def code_url(order: Order) -> str:
     return f"weixin://wxpay/bizpayurl?pr={order.link}"
 
 
-def _read(raw: bytes) -> Body:
-    try:
-        return _DECODER.decode(raw)
-    except msgspec.ValidationError as error:
-        said = _WHERE.match(str(error))
-        issue, field = (said[1], said[2] or "") if said else (str(error), "")
-        name = "/" + field.replace(".", "/")
-        raise Refusal("PARAM_ERROR", message=f"参数错误 {name}", detail=Detail(name, issue)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refusal("PARAM_ERROR", message="请求体不是合法的JSON", detail=Detail("/", "not JSON")) from error
-
-
 def _check_owner(wechat: Wechat, merchant: Merchant, body: Body) -> None:
     if wechat.merchants.get(body.mchid) is None:
         raise Refusal("MCH_NOT_EXISTS")
@@ -122,29 +107,9 @@ def _check_owner(wechat: Wechat, merchant: Merchant, body: Body) -> None:
 
 def _check_scene(method: Method, body: Body) -> None:
     if method == "jsapi" and body.payer is None:
-        raise _missing("/payer/openid")
+        raise missing("/payer/openid")
     if method == "h5" and (body.scene_info is None or body.scene_info.h5_info is None):
-        raise _missing("/scene_info/h5_info/type")
-
-
-def _missing(field: str) -> Refusal:
-    return Refusal("PARAM_ERROR", message=f"缺少参数 {field}", detail=Detail(field, "missing"))
-
-
-def _check_url(wechat: Wechat, url: str) -> None:
-    """https without query; plain http only to this machine or a host the sandbox was told about."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise _bad_url(url) from None
-    plain = parts.scheme == "http" and (host in LOOPBACK or host in wechat.notify_hosts)
-    if not host or not (plain or parts.scheme == "https") or parts.query or parts.fragment or not url.isascii():
-        raise _bad_url(url)
-
-
-def _bad_url(url: str) -> Refusal:
-    return Refusal("PARAM_ERROR", message="notify_url无效", detail=Detail("/notify_url", "not usable", value=url))
+        raise missing("/scene_info/h5_info/type")
 
 
 def _expiry_ms(asked: str | None, *, now_ms: int) -> int:

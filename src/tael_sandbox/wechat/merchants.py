@@ -7,14 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import msgspec
+from msgspec import Struct
+
 from tael_sandbox.keyfiles import write_private
 from tael_sandbox.wechat.keys import Keyring, Mode
+
+
+class Quota(Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits on transfers; 0 is none. Days are China's. What exceeds one is accepted and then fails."""
+
+    single_minor: int = 0
+    day_minor: int = 0
+    payee_day_minor: int = 0
+    payee_day_count: int = 0
+
+
+NO_QUOTA = Quota()
 
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
     """One merchant. ``fee_per_10000`` is what the channel keeps of a payment; ``notify_by_public_key`` is the share
     (per thousand orders) of notices signed with the public key while certificates are still in use.
+    ``settles_after_s`` is how long refunds and cancellations take; 0: until somebody says so.
     """
 
     mchid: str
@@ -23,6 +39,8 @@ class Merchant:
     keys: Keyring
     notify_by_public_key: int = 1000
     fee_per_10000: int = 60
+    settles_after_s: int = 5
+    quota: Quota = NO_QUOTA
 
     def fee_minor(self, total_minor: int) -> int:
         """The fee on a payment, rounded half up to whole minor units."""
@@ -70,6 +88,8 @@ class Merchants:
             "mode": merchant.mode,
             "notify_by_public_key": merchant.notify_by_public_key,
             "fee_per_10000": merchant.fee_per_10000,
+            "settles_after_s": merchant.settles_after_s,
+            "quota": msgspec.to_builtins(merchant.quota),
         }
         write_private(folder / "merchant.json", json.dumps(about))
         self._merchants[merchant.mchid] = merchant
@@ -87,4 +107,6 @@ def _load(folder: Path, about: dict[str, object]) -> Merchant:
         keys=Keyring.load(folder),
         notify_by_public_key=cast(int, about["notify_by_public_key"]),
         fee_per_10000=cast(int, about["fee_per_10000"]),
+        settles_after_s=cast(int, about.get("settles_after_s", 5)),
+        quota=msgspec.convert(about.get("quota", {}), Quota),
     )

@@ -1,4 +1,4 @@
-"""Payment notices: ``TRANSACTION.SUCCESS``, sealed with the APIv3 key and signed with a platform key, in person or
+"""Notices of payments, refunds and transfers, sealed with the APIv3 key and signed with a platform key, in person or
 spoilt.
 
 Every try is stamped and signed anew; the notice keeps its id. 200 and 204 within five seconds count as accepted,
@@ -20,8 +20,9 @@ from tael_sandbox.faults import Fault
 from tael_sandbox.outgoing import NotDelivered
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.signing import SCHEME, seal, sign_reply
-from tael_sandbox.wechat.state import Wechat
-from tael_sandbox.wechat.transaction import Transaction, china_time, show
+from tael_sandbox.wechat.state import WATCH_REFUND, WATCH_TRANSFER, Wechat
+from tael_sandbox.wechat.tidings import Told, tell, told_wrongly
+from tael_sandbox.wechat.transaction import china_time
 
 _ANSWER_WITHIN_S = 5
 _MOST_ANSWER_CHARS = 500
@@ -36,6 +37,12 @@ class _Letter:
 
 async def attempt(wechat: Wechat, notice: Notice) -> Verdict:
     """Send a notice once, as healthy or as broken as the armed faults want it."""
+    if notice.topic == WATCH_REFUND:
+        wechat.refund(notice.mchid, notice.out_trade_no)
+        return Verdict(accepted=True)
+    if notice.topic == WATCH_TRANSFER:
+        wechat.transfer(notice.mchid, notice.out_trade_no)
+        return Verdict(accepted=True)
     await wechat.journal.settled()
     fault = wechat.faults.take("notify", notice.out_trade_no) if wechat.faults.touches("notify") else None
     if fault is None:
@@ -78,34 +85,19 @@ async def _send(wechat: Wechat, notice: Notice, letter: _Letter, *, fault: str) 
 
 
 def _letter(wechat: Wechat, notice: Notice) -> _Letter:
-    merchant = _merchant(wechat, notice)
-    return _signed(wechat, notice, _body(wechat, merchant, notice, _transaction(wechat, notice)))
+    return _signed(wechat, notice, _body(wechat, notice, tell(wechat, notice)))
 
 
 def _spoilt(wechat: Wechat, notice: Notice, fault: Fault) -> _Letter:
     """A letter with exactly one thing wrong; every other signature and seal in it is good."""
-    told = _transaction(wechat, notice)
-    match fault.kind:
-        case "wrong_amount":
-            total = fault.amount_minor or told.amount.total + 1
-            wrong = msgspec.structs.replace(told, amount=msgspec.structs.replace(told.amount, total=total))
-        case "wrong_currency":
-            wrong = msgspec.structs.replace(told, amount=msgspec.structs.replace(told.amount, currency="USD"))
-        case "wrong_appid":
-            wrong = msgspec.structs.replace(told, appid="wx0000000000000000")
-        case "wrong_mchid":
-            wrong = msgspec.structs.replace(told, mchid="1900000000")
-        case "other_order":
-            wrong = msgspec.structs.replace(told, out_trade_no=fault.other_out_trade_no or f"X{told.out_trade_no[1:]}")
-        case _:
-            return _missigned(wechat, notice, fault)
-    return _signed(wechat, notice, _body(wechat, _merchant(wechat, notice), notice, wrong))
+    lie = told_wrongly(wechat, notice, fault)
+    return _missigned(wechat, notice, fault) if lie is None else _signed(wechat, notice, _body(wechat, notice, lie))
 
 
 def _missigned(wechat: Wechat, notice: Notice, fault: Fault) -> _Letter:
     """Right content, wrong envelope."""
     merchant = _merchant(wechat, notice)
-    body = _body(wechat, merchant, notice, _transaction(wechat, notice))
+    body = _body(wechat, notice, tell(wechat, notice))
     letter = _signed(wechat, notice, body, seconds_ago=fault.late_s if fault.kind == "stale_timestamp" else 0)
     match fault.kind:
         case "bad_signature":
@@ -130,29 +122,21 @@ def _merchant(wechat: Wechat, notice: Notice) -> Merchant:
     return merchant
 
 
-def _transaction(wechat: Wechat, notice: Notice) -> Transaction:
-    """The payment that this notice tells of, which need not be the order's latest."""
-    order = wechat.orders.get(notice.mchid, notice.out_trade_no)
-    assert order is not None, "notices tell of orders that exist"
-    payment = wechat.orders.payment(notice.transaction_id)
-    return show(msgspec.structs.replace(order, state="SUCCESS"), payment=payment)
-
-
-def _body(wechat: Wechat, merchant: Merchant, notice: Notice, told: Transaction) -> bytes:
-    nonce = wechat.ids.nonce(12)
-    sealed = seal(merchant.keys.apiv3_key, msgspec.json.encode(told), nonce=nonce, associated="transaction")
+def _body(wechat: Wechat, notice: Notice, told: Told) -> bytes:
+    nonce, apiv3_key = wechat.ids.nonce(12), _merchant(wechat, notice).keys.apiv3_key
+    sealed = seal(apiv3_key, msgspec.json.encode(told.content), nonce=nonce, associated=told.original)
     return msgspec.json.encode(
         {
             "id": notice.id,
             "create_time": china_time(notice.created_ms),
             "resource_type": "encrypt-resource",
-            "event_type": "TRANSACTION.SUCCESS",
-            "summary": "支付成功",
+            "event_type": told.event,
+            "summary": told.summary,
             "resource": {
-                "original_type": "transaction",
+                "original_type": told.original,
                 "algorithm": "AEAD_AES_256_GCM",
                 "ciphertext": sealed,
-                "associated_data": "transaction",
+                "associated_data": told.original,
                 "nonce": nonce,
             },
         }

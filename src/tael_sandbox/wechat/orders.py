@@ -102,7 +102,7 @@ class Closed(Happened, frozen=True, tag="wechat.closed"):
 
 
 class Refunded(Happened, frozen=True, tag="wechat.refunded"):
-    """Money went back to the payer, by hand: the refund operations are not part of the sandbox yet."""
+    """Money went back to the payer by hand, at the support desk; what the merchant asks for is in ``refunds.py``."""
 
     mchid: str
     out_trade_no: str
@@ -180,6 +180,11 @@ class Orders:
             if name in index:
                 return self._orders[index[name]]
         return None
+
+    def mark_refunded(self, mchid: str, out_trade_no: str) -> None:
+        """A refund of this order was accepted; the order shows it for good, whatever becomes of the refund."""
+        key = (mchid, out_trade_no)
+        self._orders[key] = replace(self._orders[key], state="REFUND")
 
     def apply(self, event: Event) -> None:
         """Let an event have happened."""

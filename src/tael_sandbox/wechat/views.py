@@ -6,7 +6,10 @@ from msgspec import Struct
 
 from tael_sandbox.wechat.keys import Mode as KeyMode
 from tael_sandbox.wechat.keys import Stage as CertificateStage
+from tael_sandbox.wechat.merchants import Quota
 from tael_sandbox.wechat.orders import Method, State
+from tael_sandbox.wechat.refunds import RefundState
+from tael_sandbox.wechat.transfers import TransferState
 
 RotationStage = Literal["add", "switch", "retire", "all"]
 
@@ -76,6 +79,54 @@ class PaymentView(Struct, frozen=True):
     openid: str
 
 
+class RefundView(Struct, frozen=True):
+    """One refund. Times are RFC 3339 in China's time, empty before they come; amounts are fen."""
+
+    mchid: str
+    out_refund_no: str
+    refund_id: str
+    out_trade_no: str
+    transaction_id: str
+    state: RefundState
+    refund_minor: int
+    payer_minor: int
+    coupon_minor: int
+    fee_minor: int
+    reason: str
+    notify_url: str
+    notice_id: str
+    asked_at: str
+    ended_at: str
+
+
+class TransferView(Struct, frozen=True):
+    """One transfer; the user's name is in clear text."""
+
+    mchid: str
+    appid: str
+    out_bill_no: str
+    transfer_bill_no: str
+    state: TransferState
+    reason: str
+    openid: str
+    user_name: str
+    amount_minor: int
+    remark: str
+    transfer_scene_id: str
+    package_info: str
+    notify_url: str
+    notice_id: str
+    asked_at: str
+    changed_at: str
+
+
+class BalanceView(Struct, frozen=True):
+    """What a merchant has with the platform, in fen."""
+
+    mchid: str
+    balance_minor: int
+
+
 class NewMerchant(Struct, frozen=True, forbid_unknown_fields=True):
     """A merchant to create; what is left out is made up."""
 
@@ -84,13 +135,19 @@ class NewMerchant(Struct, frozen=True, forbid_unknown_fields=True):
     mode: KeyMode = "public_key"
     notify_by_public_key: int = 1000
     fee_per_10000: int = 60
+    balance_minor: int = 100_000_000
+    settles_after_s: int = 5
 
 
 class ChangeMerchant(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the platform's keys are used from now on."""
+    """How the platform's keys are used from now on, how long refunds and cancellations take (0: until somebody says
+    so), and the limits on transfers.
+    """
 
     mode: KeyMode | None = None
     notify_by_public_key: int | None = None
+    settles_after_s: int | None = None
+    quota: Quota | None = None
 
 
 class Rotate(Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,3 +169,33 @@ class Touch(Struct, frozen=True, forbid_unknown_fields=True):
     coupon_minor: int = 0
     force: bool = False
     state: State = "NOTPAY"
+
+
+class TouchRefund(Struct, frozen=True, forbid_unknown_fields=True):
+    """Name a refund by the merchant's number (and the merchant, if several use it)."""
+
+    out_refund_no: str
+    mchid: str = ""
+
+
+class TouchTransfer(Struct, frozen=True, forbid_unknown_fields=True):
+    """Name a transfer likewise, and say what it becomes and why it fails."""
+
+    out_bill_no: str
+    mchid: str = ""
+    state: TransferState = "PROCESSING"
+    reason: str = "OTHER_FAIL_REASON_TYPE"
+
+
+class Fund(Struct, frozen=True, forbid_unknown_fields=True):
+    """Bring money in, or (negative) take it out; the first merchant when none is named."""
+
+    amount_minor: int
+    mchid: str = ""
+
+
+class NameUser(Struct, frozen=True, forbid_unknown_fields=True):
+    """The real name behind an openid."""
+
+    openid: str
+    name: str
