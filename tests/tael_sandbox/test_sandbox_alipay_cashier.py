@@ -9,7 +9,11 @@ from tael_sandbox_alipay import NUMBER, Door, Store
 
 from tael_sandbox import Sandbox
 
-PRODUCTS = {"trade.page.pay": "FAST_INSTANT_TRADE_PAY", "trade.wap.pay": "QUICK_WAP_WAY"}
+PRODUCTS = {
+    "trade.page.pay": "FAST_INSTANT_TRADE_PAY",
+    "trade.wap.pay": "QUICK_WAP_WAY",
+    "trade.app.pay": "QUICK_MSECURITY_PAY",
+}
 
 
 async def _open(store: Store, method: str = "trade.page.pay", **common: str) -> httpx2.Response:

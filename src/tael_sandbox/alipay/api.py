@@ -25,13 +25,13 @@ from tael_sandbox.alipay.yuan import read_china_time
 from tael_sandbox.faults import Fault
 from tael_sandbox.web import HTML, Answer, Request
 
-_PAGES = frozenset({"trade.page.pay", "trade.wap.pay"})
 _TRANSFERS = {"dealing": "DEALING", "wait_pay": "WAIT_PAY", "fail": "FAIL"}
 _SPELT = {"app_id": "app-id", "sign": "signature"}
 _OPERATIONS: dict[str, Callable[[Call], object]] = {
     "trade.precreate": place.precreate,
     "trade.page.pay": place.page,
     "trade.wap.pay": place.page,
+    "trade.app.pay": place.page,
     "trade.pay": lambda call: place.pay(call, typing=False),
     "trade.query": show.query,
     "trade.close": close.close,

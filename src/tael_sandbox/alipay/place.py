@@ -1,5 +1,6 @@
 """Agreeing on a payment: ``trade.precreate`` (a QR code), ``trade.page.pay`` and ``trade.wap.pay`` (a cashier page),
-``trade.pay`` (the buyer's bar code).
+``trade.app.pay`` (an order string that the buyer's phone brings; here it opens the cashier page too), ``trade.pay``
+(the buyer's bar code).
 
 The same number with the same amount and subject is the same trade again, with a new link once the old one is two
 hours old; with others it is refused. No trade exists before somebody opened the link. A bar code is paid at once up to
@@ -26,10 +27,12 @@ _USUAL_LIFE_MS = 15 * _UNITS_MS["d"]
 _LIFE = re.compile(r"([1-9]\d{0,4})([mhdc])")
 _AUTH_CODE = re.compile(r"(2[5-9]|30)\d{14,22}|fp[0-9a-zA-Z]{33}")
 _FREE_MINOR = 1_000_00
+_PAGES: dict[str, Kind] = {"trade.page.pay": "page", "trade.wap.pay": "wap", "trade.app.pay": "app"}
 _PRODUCTS: dict[Kind, frozenset[str]] = {
     "precreate": frozenset({"", "FACE_TO_FACE_PAYMENT", "QR_CODE_OFFLINE"}),
     "page": frozenset({"FAST_INSTANT_TRADE_PAY"}),
     "wap": frozenset({"QUICK_WAP_WAY", "QUICK_WAP_PAY"}),
+    "app": frozenset({"", "QUICK_MSECURITY_PAY"}),
     "bar_code": frozenset({"", "FACE_TO_FACE_PAYMENT"}),
 }
 
@@ -67,7 +70,7 @@ def precreate(call: Call) -> QrCode:
 
 def page(call: Call) -> str:
     """Place a payment in a browser and return the address of its cashier page. Raises ``Refusal``."""
-    trade = _place(call, call.read(Body), "page" if call.method == "trade.page.pay" else "wap")
+    trade = _place(call, call.read(Body), _PAGES[call.method])
     return f"/alipay/cashier?{urlencode({'link': trade.link})}"
 
 

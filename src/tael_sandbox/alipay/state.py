@@ -28,6 +28,7 @@ FAULTS: dict[str, frozenset[str]] = {
     "trade.pay": _CALL | {"user_paying", "notify_inside_create"},
     "trade.page.pay": _PAGE,
     "trade.wap.pay": _PAGE,
+    "trade.app.pay": _PAGE,
     "trade.query": _CALL,
     "trade.close": _CALL,
     "trade.cancel": _CALL | {"retry"},

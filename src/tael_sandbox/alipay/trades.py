@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tael_sandbox.happened import Happened
 
-Kind = Literal["precreate", "page", "wap", "bar_code"]
+Kind = Literal["precreate", "page", "wap", "app", "bar_code"]
 State = Literal["LINK", "DEAD", "WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED"]
 Key = tuple[str, str]
 
