@@ -122,7 +122,7 @@ class Payouts:
     async def _ask(self, step: Ask) -> Verdict | TaelError:
         account, attempt = self._platform.account_of(step.attempt), step.attempt
         result = await self._platform.accounts.pays_out(account).query_payout(
-            account, PayoutRef(attempt.attempt_no, attempt.channel_ref), now=self._platform.now()
+            account, PayoutRef(attempt.attempt_no, attempt.channel_ref, attempt.created_at), now=self._platform.now()
         )
         crash_point("payout.channel_answered")
         return await self._recording.submit(answered(account, attempt.attempt_no, Operation.QUERY_PAYOUT, result))

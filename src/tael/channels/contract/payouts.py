@@ -75,10 +75,11 @@ class PayoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class PayoutRef:
-    """Which payout is meant."""
+    """Which payout is meant. `asked_at`: when it was first asked for; some channels search by time."""
 
     number: str
     channel_ref: str | None = None
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
