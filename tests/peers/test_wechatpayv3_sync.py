@@ -245,3 +245,81 @@ async def test_a_pipe_in_the_number_shows_the_sdks_own_defect(desk: Desk) -> Non
     pay = await desk.client()
     assert (await order(pay, "W|00000001"))[0] == 200
     assert (await ask(pay.query, out_trade_no="W|00000001"))[0] == 401
+
+
+async def test_w8_a_refund_with_the_same_number_is_the_same_refund(desk: Desk) -> None:
+    pay = await desk.client()
+    await order(pay)
+    await desk.sim.pay(NUMBER)
+    amount = {"refund": 30, "total": 100, "currency": "CNY"}
+    status, first = await ask(pay.refund, out_refund_no="R0000000001", out_trade_no=NUMBER, amount=amount)
+    assert (status, first["status"]) == (200, "PROCESSING")
+    again = await ask(pay.refund, out_refund_no="R0000000001", out_trade_no=NUMBER, amount=amount)
+    assert again[1]["refund_id"] == first["refund_id"]
+    other = await ask(pay.refund, out_refund_no="R0000000001", out_trade_no=NUMBER, amount=amount | {"refund": 31})
+    assert (other[0], other[1]["code"]) == (400, "INVALID_REQUEST")
+    await desk.sim.settle_refund("R0000000001")
+    status, said = await ask(pay.query_refund, "R0000000001")
+    assert (status, said["status"], said["refund_id"]) == (200, "SUCCESS", first["refund_id"])
+
+
+async def test_w9_a_refund_notice_is_verified_and_opened(desk: Desk) -> None:
+    pay = await desk.client()
+    await order(pay)
+    await desk.sim.pay(NUMBER)
+    await desk.sim.drain()
+    amount = {"refund": 30, "total": 100, "currency": "CNY"}
+    await ask(pay.refund, out_refund_no="R0000000001", out_trade_no=NUMBER, amount=amount)
+    await desk.sim.settle_refund("R0000000001")
+    await desk.sim.drain()
+    told = pay.callback(*desk.notices.heard[-1])
+    assert (told["event_type"], told["resource"]["refund_status"]) == ("REFUND.SUCCESS", "SUCCESS")
+    assert (told["resource"]["out_refund_no"], told["resource"]["amount"]["refund"]) == ("R0000000001", 30)
+
+
+def bill(number: str = "B0000000001", **changes: object) -> dict[str, object]:
+    """Arguments of the SDK for a transfer of 50.00."""
+    reports = [{"info_type": "活动名称", "info_content": "提现"}]
+    return {
+        "out_bill_no": number, "transfer_scene_id": "1000", "openid": "oUser1", "transfer_amount": 5_000,
+        "transfer_remark": "提现", "transfer_scene_report_infos": reports,
+    } | changes  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Properties that return a na")  # of the SDK, in certificate mode
+@pytest.mark.parametrize("kind", ["public_key", "certificate"])
+async def test_w20_the_encrypted_name_is_opened_and_compared(desk: Desk, kind: str) -> None:
+    pay = await desk.client(kind=kind)
+    await desk.sim.name_user("oUser1", "张三")
+    status, said = await ask(pay.mch_transfer_bills, **bill(user_name="张三"))
+    assert (status, said["state"]) == (200, "WAIT_USER_CONFIRM")
+    assert (await desk.sim.transfers())[0].user_name == "张三"
+    await desk.sim.confirm_transfer("B0000000001")
+    await desk.sim.drain()
+    told = pay.callback(*desk.notices.heard[-1])
+    assert (told["event_type"], told["resource"]["state"]) == ("MCHTRANSFER.BILL.FINISHED", "SUCCESS")
+    by_theirs = await ask(pay.mch_transfer_bills_query, transfer_bill_no=said["transfer_bill_no"])
+    assert by_theirs == await ask(pay.mch_transfer_bills_query, out_bill_no="B0000000001")
+    await ask(pay.mch_transfer_bills, **bill("B0000000002", user_name="李四"))
+    await desk.sim.advance(5)
+    said = (await ask(pay.mch_transfer_bills_query, out_bill_no="B0000000002"))[1]
+    assert (said["state"], said["fail_reason"]) == ("FAIL", "NAME_NOT_CORRECT")
+
+
+async def test_w21_small_transfers_carry_no_name_and_large_ones_must(desk: Desk) -> None:
+    pay = await desk.client()
+    status, _ = await ask(pay.mch_transfer_bills, **bill(transfer_amount=29, user_name="张三"))
+    assert (status, (await desk.sim.transfers())[0].user_name) == (200, "")
+    with pytest.raises(Exception, match="user_name is not assigned"):
+        await ask(pay.mch_transfer_bills, **bill("B0000000002", transfer_amount=200_000))
+    status, _ = await ask(pay.mch_transfer_bills, **bill("B0000000002", transfer_amount=200_000, user_name="张三"))
+    assert status == 200
+
+
+async def test_w22_cancelling_signs_an_empty_body(desk: Desk) -> None:
+    pay = await desk.client()
+    await ask(pay.mch_transfer_bills, **bill())
+    status, said = await ask(pay.mch_transfer_bills_cancel, "B0000000001")
+    assert (status, said["state"]) == (200, "CANCELING")
+    await desk.sim.advance(5)
+    assert (await ask(pay.mch_transfer_bills_query, out_bill_no="B0000000001"))[1]["state"] == "CANCELLED"
