@@ -1,0 +1,133 @@
+"""One sample per channel for the contract suite: an account, a genuine notice, and for each ability (payments, refunds,
+payouts) what is asked and how the other side answers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from channels import otherside
+from channels.otherside import NUMBER, wired
+from tael.base.money import Money
+from tael.channels.contract import (
+    MerchantAccount,
+    Method,
+    PaymentRequest,
+    PaymentState,
+    PayoutRequest,
+    RefundRequest,
+    WechatUser,
+)
+
+
+@dataclass(frozen=True)
+class Payments:
+    """A payment that can be opened, and the replies on the wire. `refused`: changes that this channel alone refuses."""
+
+    request: Callable[..., PaymentRequest]
+    handed_off: bytes
+    paid: bytes
+    closed: bytes
+    refused: list[tuple[dict[str, object], str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Refunds:
+    """A refund that can be asked for, and the replies on the wire."""
+
+    request: Callable[..., RefundRequest]
+    taken: bytes
+    refunded: bytes
+
+
+@dataclass(frozen=True)
+class Payouts:
+    """A payout that can be asked for, and the replies on the wire."""
+
+    request: Callable[..., PayoutRequest]
+    taken: bytes
+    paid: bytes
+    refused: list[tuple[dict[str, object], str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How to drive one channel. `notice`: headers, body and the state that it tells, None where there are no notices;
+    `fresh`: the age that a notice may have, None where the channel repeats old ones as they were."""
+
+    account: Callable[..., MerchantAccount]
+    notice: tuple[list[tuple[str, str]], bytes, object] | None = None
+    fresh: timedelta | None = None
+    payments: Payments | None = None
+    refunds: Refunds | None = None
+    payouts: Payouts | None = None
+
+
+def _wechat_account(**other) -> MerchantAccount:
+    account = otherside.account(**other)
+    purpose = {
+        "transfer_scene_id": "1005",
+        "transfer_scene_report_infos": '[{"info_type": "岗位类型", "info_content": "骑手"}]',
+    }
+    return replace(account, config=dict(account.config) | purpose)
+
+
+def _wechat_refund(**other) -> RefundRequest:
+    values = {
+        "number": NUMBER, "payment_number": NUMBER, "payment_ref": None, "amount": Money(40, "CNY"),
+        "total": Money(100, "CNY"), "reason": "退货", "notify_url": "https://pay.example.com/v1/notices/wechat/7",
+    } | other  # fmt: skip
+    return RefundRequest(**values)
+
+
+def _wechat_payout(**other) -> PayoutRequest:
+    values = {
+        "number": NUMBER, "payee": WechatUser("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"), "amount": Money(100, "CNY"),
+        "remark": "提现", "notify_url": "https://pay.example.com/v1/notices/wechat/7",
+    } | other  # fmt: skip
+    return PayoutRequest(**values)
+
+
+def _wechat_refund_said(status: str) -> bytes:
+    said = {
+        "refund_id": "50000000382019052709732678859", "out_refund_no": NUMBER, "out_trade_no": NUMBER,
+        "transaction_id": "4200001234202603021234567890", "status": status,
+        "success_time": "2026-03-02T12:06:00+08:00", "amount": {"refund": 40, "total": 100, "currency": "CNY"},
+    }  # fmt: skip
+    return wired(otherside.reply(200, said))
+
+
+_WECHAT_PAYOUT = {
+    "mch_id": otherside.MCHID, "out_bill_no": NUMBER, "transfer_bill_no": "1330000071100999991182020050700019480001",
+}  # fmt: skip
+
+SAMPLES = {
+    "wechat": Sample(
+        account=_wechat_account,
+        notice=(otherside.signature_headers(otherside.notice()), otherside.notice(), PaymentState.PAID),
+        fresh=timedelta(minutes=5),
+        payments=Payments(
+            request=otherside.payment,
+            handed_off=wired(otherside.reply(200, {"code_url": "weixin://wxpay/bizpayurl?pr=1"})),
+            paid=wired(otherside.reply(200, otherside.transaction())),
+            closed=wired(otherside.reply(204)),
+            refused=[
+                ({"number": "short"}, "number"),
+                ({"description": "字" * 128}, "description"),
+                ({"attach": "x" * 129}, "attach"),
+                ({"method": Method.PAGE}, "method"),
+                ({"method": Method.JSAPI, "payer_id": None}, "payer_id"),
+                ({"method": Method.H5, "payer_ip": "localhost; drop"}, "payer_ip"),
+            ],
+        ),
+        refunds=Refunds(
+            request=_wechat_refund, taken=_wechat_refund_said("PROCESSING"), refunded=_wechat_refund_said("SUCCESS")
+        ),
+        payouts=Payouts(
+            request=_wechat_payout,
+            taken=wired(otherside.reply(200, _WECHAT_PAYOUT | {"state": "ACCEPTED"})),
+            paid=wired(otherside.reply(200, _WECHAT_PAYOUT | {"state": "SUCCESS", "transfer_amount": 100})),
+            refused=[({"remark": "字" * 33}, "remark"), ({"payee": WechatUser("")}, "payee")],
+        ),
+    ),
+}
