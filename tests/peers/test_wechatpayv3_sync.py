@@ -289,6 +289,7 @@ def bill(number: str = "B0000000001", **changes: object) -> dict[str, object]:
 @pytest.mark.filterwarnings("ignore:Properties that return a na")  # of the SDK, in certificate mode
 @pytest.mark.parametrize("kind", ["public_key", "certificate"])
 async def test_w20_the_encrypted_name_is_opened_and_compared(desk: Desk, kind: str) -> None:
+    await desk.sim.change_merchant(desk.sim.merchant.mchid, ChangeMerchant(mode=kind))
     pay = await desk.client(kind=kind)
     await desk.sim.name_user("oUser1", "张三")
     status, said = await ask(pay.mch_transfer_bills, **bill(user_name="张三"))
