@@ -133,6 +133,6 @@ def _payer(body: NewPayment) -> int:
     if body.payer_account_id is None:
         raise MissingField("a payment from a balance names the payer's account", param="payer_account_id")
     senseless = {"method", "merchant_account", "payer_id", "payer_ip", "return_url", "expires_in_s"}
-    for name in sorted(body.model_fields_set.intersection(senseless)):
+    for name in body.model_dump(include=senseless, exclude_none=True):
         raise InvalidField("only for payments through a channel", param=name)
     return as_id(body.payer_account_id)
