@@ -51,7 +51,7 @@ def read(raw: bytes, root: str) -> Element:
         raise Unreadable("too large")
     reading = _Reading()
     try:
-        reading.parser.Parse(raw, True)
+        reading.parser.Parse(raw.decode("utf-8-sig"), True)
     except (expat.ExpatError, ValueError) as problem:
         raise Unreadable("not XML") from problem
     found = reading.top.children[0]
@@ -80,7 +80,7 @@ class _Reading:
     def __init__(self) -> None:
         self.top = Element("")
         self._open = [self.top]
-        # The encoding is ours to say: whatever the document claims, it is read as UTF-8.
+        # Whatever encoding the document claims, it is read as UTF-8.
         self.parser = expat.ParserCreate("UTF-8")
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._refuse
