@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from channels import otherside
+from channels import bill99_side, otherside
 from channels.otherside import NUMBER, wired
 from tael.base.money import Money
 from tael.channels.contract import (
@@ -128,6 +128,18 @@ SAMPLES = {
             taken=wired(otherside.reply(200, _WECHAT_PAYOUT | {"state": "ACCEPTED"})),
             paid=wired(otherside.reply(200, _WECHAT_PAYOUT | {"state": "SUCCESS", "transfer_amount": 100})),
             refused=[({"remark": "字" * 33}, "remark"), ({"payee": WechatUser("")}, "payee")],
+        ),
+    ),
+    "bill99": Sample(
+        account=bill99_side.account,
+        payouts=Payouts(
+            request=lambda **changes: replace(bill99_side.REQUEST, **changes),
+            taken=wired(bill99_side.accepted()),
+            paid=wired(bill99_side.answered(bill99_side.found(status="111"))),
+            refused=[
+                ({"remark": "字" * 65}, "remark"),
+                ({"payee": replace(bill99_side.CARD, number="6214 83")}, "payee"),
+            ],
         ),
     ),
 }

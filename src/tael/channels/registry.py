@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from tael.channels.bill99 import Bill99
 from tael.channels.contract import Connector
 from tael.channels.transport import Transport
 from tael.channels.wechat import WechatPay
 
 CONNECTORS: Mapping[str, Callable[[Transport], Connector]] = {
+    "bill99": Bill99,
     "wechat": WechatPay,
 }
 
