@@ -107,12 +107,15 @@ class Bank:
             return _answer(account, known)
         if account.id in self.broke:
             answer = "declined insufficient_channel_balance"
-        if answer.startswith("declined"):
-            return _declined(ErrorKind(answer.split()[1]))
-        state = {"pending": "processing", "lost reply": "paid"}.get(answer, answer)
-        made = Paid(request.number, account.id, _card(request), request.amount.minor, request.remark, state,
-                    f"B{request.number[-12:]}")  # fmt: skip
+        verdict, _, kind = answer.partition(" ") if answer.startswith("declined") else (answer, "", None)
+        state = {"pending": "processing", "lost reply": "paid", "declined": "failed"}.get(verdict, verdict)
+        made = Paid(
+            request.number, account.id, _card(request), request.amount.minor, request.remark, state,
+            f"B{request.number[-12:]}", kind=kind,
+        )  # fmt: skip
         self.write(made)
+        if kind is not None:
+            return _declined(ErrorKind(kind))
         if answer in {"lost reply", "pending"}:
             return _unsure(Outcome.UNKNOWN if answer == "lost reply" else Outcome.PENDING)
         return _answer(account, made)
