@@ -23,7 +23,9 @@ from tael.guard import declared_scope
 from tael.ledger import routes as ledger_routes
 from tael.payments import routes as payment_routes
 from tael.payments.notice_endpoint import NoticeEndpoint
+from tael.refunds import routes as refund_routes
 from tael.risk import routes as risk_routes
+from tael.transfers import routes as transfer_routes
 from tael.withdrawals import routes as withdrawal_routes
 
 
@@ -69,6 +71,8 @@ def _business(parts: Parts) -> list[APIRouter]:
     return [
         ledger_routes.router(db, now),
         payment_routes.router(platform, parts.pay_ins, parts.balance_payments, parts.recovery),
+        refund_routes.router(platform, parts.refunds),
+        transfer_routes.router(platform, parts.transfers, parts.holds),
         withdrawal_routes.router(parts.payees, parts.withdrawals, parts.decisions),
         approval_routes.router(db, ids, now, kinds=(adjustments.KIND, withdrawals.KIND)),
         adjustment_routes.router(parts.adjustments),

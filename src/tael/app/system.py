@@ -31,6 +31,7 @@ from tael.callbacks import Callbacks, Courier
 from tael.guard import KeyRing
 from tael.payments.platform import Platform
 from tael.payments.settlement import RECOVERY
+from tael.refunds import REFUNDS
 from tael.withdrawals import PAYOUT
 
 _log = structlog.get_logger("tael.app")
@@ -57,6 +58,7 @@ class System:
     courier: Courier
     recoverer: Worker
     payer: Worker
+    refunder: Worker
     api: FastAPI
     app: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
@@ -101,7 +103,7 @@ class System:
             await self.ids.release(self.db)
 
     def _loops(self) -> "list[Relay | Courier | Worker]":
-        return [self.relay, self.courier, self.recoverer, self.payer]
+        return [self.relay, self.courier, self.recoverer, self.payer, self.refunder]
 
 
 @asynccontextmanager
@@ -148,6 +150,7 @@ async def _start(settings: Settings, db: Database, clock: Clock) -> System:
         relay=Relay(db, listeners(parts), clock.now), courier=Courier(parts.callbacks),
         recoverer=Worker(db, RECOVERY, parts.recovery.work, clock.now, concurrency=32),
         payer=Worker(db, PAYOUT, parts.payouts.work, clock.now, concurrency=64),
+        refunder=Worker(db, REFUNDS, parts.refunds.work, clock.now, concurrency=32),
     )  # fmt: skip
 
 
