@@ -102,6 +102,12 @@ async def publish_singly(
     return published
 
 
+async def parked(tx: Tx, *, most: int) -> list[tuple[int, str, int]]:
+    """How many events were set aside by book and topic; no more than `most` of each are counted, nor listed."""
+    rows = await tx.fetch(_PARKED, most)
+    return [(row["book"], row["topic"], row["count"]) for row in rows]
+
+
 class Relay:
     """Publishes until stopped: at once when this process emitted something, else every `poll_s` seconds."""
 
@@ -158,6 +164,18 @@ def read_event(row: Record) -> Event:
 # Parked events (eight failures) stay in the table, unpublished, for a person to look at.
 _NEXT = """select book, id, topic, subject, sequence, payload, created_at from event
            where published_at is null and failures < 8 order by id limit $1 for update skip locked"""
+_PARKED = """
+    with recursive pile(book, topic) as (
+        (select book, topic from event where published_at is null and failures >= 8 order by book, topic limit 1)
+        union all
+        select next.book, next.topic from pile, lateral (
+            select book, topic from event where published_at is null and failures >= 8
+                and (book, topic) > (pile.book, pile.topic) order by book, topic limit 1) next)
+    select book, topic, (select count(*) from (
+        select from event where event.book = pile.book and event.topic = pile.topic and published_at is null
+            and failures >= 8 limit $1) waiting)
+    from pile limit $1
+"""
 _ONE = """select book, id, topic, subject, sequence, payload, created_at from event
           where book = $1 and id = $2 and published_at is null for update skip locked"""
 _COUNT_FAILURE = "update event set failures = failures + 1 where book = $1 and id = $2"

@@ -154,6 +154,12 @@ async def dead_letters(tx: Tx, queue: str, *, limit: int) -> list[DeadLetter]:
     return [DeadLetter(*row) for row in rows]
 
 
+async def given_up(tx: Tx, *, most: int) -> list[tuple[int, str, int]]:
+    """How many dead letters there are by book and queue; no more than `most` of each are counted, nor listed."""
+    rows = await tx.fetch(_GIVEN_UP, most)
+    return [(row["book"], row["queue"], row["count"]) for row in rows]
+
+
 async def revive(tx: Tx, queue: str, *, book: int, key: str, now: datetime) -> bool:
     """Put a dead letter back into its queue, due now; False when there is none."""
     tag = await tx.execute(
@@ -245,6 +251,18 @@ class Worker:
         stopping.cancel()
 
 
+# From each book and queue to the next one, however many dead letters lie between.
+_GIVEN_UP = """
+    with recursive pile(book, queue) as (
+        (select book, queue from task where dead_at is not null order by book, queue limit 1)
+        union all
+        select next.book, next.queue from pile, lateral (
+            select book, queue from task where dead_at is not null and (book, queue) > (pile.book, pile.queue)
+            order by book, queue limit 1) next)
+    select book, queue, (select count(*) from (
+        select from task where task.book = pile.book and task.queue = pile.queue and dead_at is not null limit $1) dead)
+    from pile limit $1
+"""
 # Only the holder of the lease may decide: a worker that slept past it changes nothing.
 _FINISH = "delete from task where book = $1 and queue = $2 and key = $3 and lease = $4"
 _POSTPONE = """update task set lease = null, due_at = $5, last_error = $6
