@@ -1,12 +1,15 @@
 """A payout at WeChat (transfer bills): what is sent and refused, what each reply and notice proves."""
 
 import base64
+import contextlib
 import json
 from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channels.otherside import (
     APPID,
@@ -356,3 +359,23 @@ BAD = [
 def test_a_notice_that_proves_nothing(content: dict[str, object], event: str, kind: str):
     with pytest.raises(MalformedNotification):
         heard(content, event, kind)
+
+
+WORD = st.none() | st.text() | st.integers() | st.sampled_from(["SUCCESS", "FAIL", "CNY", NUMBER, MCHID])
+NAMES_OF_FIELDS = (
+    "out_bill_no", "transfer_bill_no", "state", "mch_id", "transfer_amount", "update_time", "fail_reason",
+    "out_refund_no", "out_trade_no", "refund_id", "refund_status", "success_time", "mchid",
+)  # fmt: skip
+AMOUNT = {"amount": WORD | st.fixed_dictionaries({"refund": WORD, "currency": WORD})}
+FIELDS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES_OF_FIELDS, WORD) | AMOUNT)
+
+
+@given(
+    st.sampled_from(["MCHTRANSFER.BILL.FINISHED", "REFUND.SUCCESS", "REFUND.CLOSED", "REFUND.ABNORMAL"]),
+    FIELDS | st.binary(min_size=1),
+)
+def test_no_content_of_a_genuine_notice_breaks_the_opening(event: str, content: object):
+    with contextlib.suppress(MalformedNotification):
+        told = heard(content, event, kind="")
+        assert told.subject.amount.minor > 0
+        assert told.subject.number

@@ -29,6 +29,8 @@ _STATES = {
 
 
 class _Amount(msgspec.Struct):
+    """Notices name no currency; domestic refunds have only one."""
+
     refund: int
     currency: str = CURRENCY
 

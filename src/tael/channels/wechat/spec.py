@@ -1,7 +1,8 @@
 """What WeChat Pay can do, and the forms that it asks of our numbers and addresses.
 
-Calls per second are the documented ones of one merchant account. Numbers of payouts have letters and digits only, those
-of refunds may be longer than those of payments; ours (32 letters and digits) fit all of them.
+Calls per second are those of one merchant account: 150 refunds and 100 transfers are documented, the others are careful
+guesses. Numbers of payouts have letters and digits only, those of refunds may be longer than those of payments; ours
+(32 letters and digits) fit all of them.
 """
 
 import re
