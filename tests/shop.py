@@ -76,7 +76,7 @@ class Shop:
         await self.sim.drain()
         return (await self.http.get(f"/v1/payments/{order['order_no']}")).json()
 
-    async def refund(self, payment_no: str, amount: int, *, key: str = "", **more: object) -> httpx2.Response:
+    async def refund(self, payment_no: str, amount: int, /, *, key: str = "", **more: object) -> httpx2.Response:
         """Ask for a refund."""
         number = next(self.numbers)
         body = {
@@ -101,6 +101,10 @@ class Shop:
     async def recover(self) -> int:
         """Run what recovery has to do now."""
         return await self.system.recoverer.run_due()
+
+    async def send_refunds(self) -> int:
+        """Run what the sender of refunds has to do now."""
+        return await self.system.refunder.run_due()
 
     async def deliver(self) -> None:
         """Publish the outbox and deliver callbacks."""

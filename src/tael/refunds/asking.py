@@ -155,8 +155,10 @@ class Asking:
         results |= refused
         new = await self._open(tx, intents, [index for index in ours if index not in results], results)
         await free(tx, [intents[index].command.claim for index in ours if isinstance(results.get(index), TaelError)])
-        rows, payments = await self._reserve(tx, intents, new)
+        rows, payments, short = await self._reserve(tx, intents, new)
         results |= await self._write(tx, intents, rows, payments)
+        if short:  # only now: whoever the ledger refuses takes nothing away from the others
+            raise LeftOut(short)
         crash_point("refund.before_commit")
         return [results[index] for index in range(len(intents))]
 
@@ -181,8 +183,8 @@ class Asking:
 
     async def _reserve(
         self, tx: Tx, intents: Sequence[Intent], new: dict[int, tuple[Order, Attempt]]
-    ) -> tuple[dict[int, Row], dict[Key, Order]]:
-        """Lock the payments and let each refund take its part. Raises `LeftOut` with those that find too little."""
+    ) -> tuple[dict[int, Row], dict[Key, Order], Refused]:
+        """Lock the payments and let each refund take its part; answers those that find too little, too."""
         keys = sorted({(intents[index].order.book, intents[index].refund.payment_no) for index in new})
         payments = {(order.book, order.order_no): order for order in await lock_orders(tx, keys)}
         earlier = await store.of_payments(tx, keys)
@@ -199,9 +201,7 @@ class Asking:
                 continue
             earlier[key].append(placed)
             rows[index] = Row(order, attempt, placed)
-        if refused:
-            raise LeftOut(refused)
-        return rows, payments
+        return rows, payments, refused
 
     def _placed(self, refund: Refund, attempt: Attempt, earlier: Sequence[Refund]) -> Refund:
         """The refund with the time it may be sent. Raises `TooManyRefunds`."""
