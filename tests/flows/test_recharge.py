@@ -307,7 +307,7 @@ async def test_the_accounting_day_moves_on_by_itself(shop: Shop) -> None:
 
     first = await paid()
     await shop.advance(24 * 3600)
-    await shop.system.chores.keep_books()
+    await shop.system.chores.keep_books(shop.clock.now())
     second = await paid()
     assert date.fromisoformat(second) - date.fromisoformat(first) == timedelta(days=1)
     await shop.check_books()
@@ -316,11 +316,11 @@ async def test_the_accounting_day_moves_on_by_itself(shop: Shop) -> None:
 async def test_what_is_kept_for_a_time_only_is_deleted(shop: Shop) -> None:
     await shop.recharge(await shop.account())
     assert await shop.count("order_submission") == 1
-    await shop.system.chores.forget()
+    await shop.system.chores.forget(shop.clock.now())
     assert await shop.count("order_submission") == 1  # the guard still holds
     await shop.advance(11)
-    await shop.system.chores.forget()
+    await shop.system.chores.forget(shop.clock.now())
     assert await shop.count("order_submission") == 0
     await shop.advance(31 * 24 * 3600)
-    await shop.system.chores.forget()
+    await shop.system.chores.forget(shop.clock.now())
     assert await shop.count("idempotency") == 0

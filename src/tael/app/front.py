@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from tael import __version__, adjustments, routing, withdrawals
 from tael.adjustments import routes as adjustment_routes
+from tael.alerts import routes as alert_routes
 from tael.app.parts import Parts
 from tael.approvals import routes as approval_routes
 from tael.base import health
@@ -79,6 +80,7 @@ def _business(parts: Parts) -> list[APIRouter]:
         routing.routes.router(db, platform.name_of_account, now),
         risk_routes.router(db, parts.risk, now),
         callback_routes.router(parts.callbacks),
+        alert_routes.router(db, now),
     ]
 
 

@@ -23,6 +23,7 @@ from tael.base.clock import Clock, DatabaseClock
 from tael.base.db import Database
 from tael.base.errors import TaelError
 from tael.base.ids import Ids
+from tael.base.jobs import Jobs
 from tael.base.migrate import migrate, pending
 from tael.base.outbox import Relay
 from tael.base.settings import Settings, refuse_unsafe
@@ -54,6 +55,7 @@ class System:
     clock: Clock
     parts: Parts
     chores: Chores
+    jobs: Jobs
     relay: Relay
     courier: Courier
     recoverer: Worker
@@ -87,7 +89,7 @@ class System:
         """Start the background work of this process."""
         self._tasks += [
             *(asyncio.create_task(loop.run()) for loop in self._loops()),
-            *(asyncio.create_task(_every(seconds, chore)) for seconds, chore in self.chores.all()),
+            *(asyncio.create_task(_every(seconds, chore)) for seconds, chore in self.chores.own()),
         ]
 
     async def stop(self) -> None:
@@ -102,8 +104,8 @@ class System:
         with suppress(TaelError):
             await self.ids.release(self.db)
 
-    def _loops(self) -> "list[Relay | Courier | Worker]":
-        return [self.relay, self.courier, self.recoverer, self.payer, self.refunder]
+    def _loops(self) -> "list[Relay | Courier | Jobs | Worker]":
+        return [self.jobs, self.relay, self.courier, self.recoverer, self.payer, self.refunder]
 
 
 @asynccontextmanager
@@ -147,6 +149,7 @@ async def _start(settings: Settings, db: Database, clock: Clock) -> System:
     api, app = front(parts, ready=lambda: _ready(db, parts.platform.ids))
     return System(
         settings=settings, db=db, clock=clock, parts=parts, chores=chores, api=api, app=app,
+        jobs=Jobs(db, chores.jobs(), clock.now),
         relay=Relay(db, listeners(parts), clock.now), courier=Courier(parts.callbacks),
         recoverer=Worker(db, RECOVERY, parts.recovery.work, clock.now, concurrency=32),
         payer=Worker(db, PAYOUT, parts.payouts.work, clock.now, concurrency=64),
