@@ -1,5 +1,6 @@
 """Transfers to users at the simulated WeChat Pay: what is accepted, how they end, where the money is, what is told."""
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -9,9 +10,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
-from tael_sandbox_shop import BILLS, NOON_MS, TRANSFER, Ear, Shop
+from tael_sandbox_shop import BILLS, NOON_MS, ORDER, TRANSFER, Ear, Shop
 
-from tael_sandbox import ChangeMerchant, Fault, NewMerchant, Refused, Sandbox
+from tael_sandbox import ChangeMerchant, Fault, NewMerchant, Refused, Sandbox, SandboxProcess
 from tael_sandbox.wechat.merchants import Quota
 
 NUMBER = TRANSFER["out_bill_no"]
@@ -268,3 +269,37 @@ async def test_the_user_confirms_after_a_restart(tmp_path: Path, prepared: Path,
         assert await balance(sim) == 99_995_000
         assert {json.loads(one.body)["event_type"] for one in ear.heard} == {"MCHTRANSFER.BILL.FINISHED"}
         assert len(ear.heard) == 2
+
+
+async def test_what_was_accepted_survives_kill_9(tmp_path: Path, prepared: Path) -> None:
+    """Killed right after the answers: transfer, refund and their money are there, and repeating adds nothing."""
+    copytree(prepared, tmp_path / "sim")
+    async with SandboxProcess.start(tmp_path / "sim") as sim:
+        shop = Shop(sim.merchant)
+        async with shop.http:
+            await shop.order()
+            await sim.pay(ORDER["out_trade_no"])
+            refunded, accepted = (await shop.refund()).json(), (await shop.transfer()).json()
+            await sim.kill()
+            await sim.restart()
+            assert (await shop.refund()).json()["refund_id"] == refunded["refund_id"]
+            assert (await shop.transfer()).json() == accepted
+            book = await sim.book()
+            assert (book.balances["transfers"], book.balances["refunds"], book.sum_minor) == (5_000, 30, 0)
+
+
+async def test_on_the_real_clock_things_happen_by_themselves(tmp_path: Path, prepared: Path, ear: Ear) -> None:
+    copytree(prepared, tmp_path / "sim")
+    async with Sandbox.start(tmp_path / "sim") as sim:
+        await sim.change_merchant(sim.merchant.mchid, ChangeMerchant(settles_after_s=1))
+        shop = Shop(sim.merchant)
+        async with shop.http:
+            await shop.order()
+            await sim.pay(ORDER["out_trade_no"])
+            await shop.refund(notify_url=ear.url)
+            await shop.transfer(notify_url=ear.url)
+            await shop.cancel()
+            while len(ear.heard) < 2:
+                await asyncio.sleep(0)
+            told = {json.loads(one.body)["event_type"] for one in ear.heard}
+            assert told == {"REFUND.SUCCESS", "MCHTRANSFER.BILL.FINISHED"}
