@@ -18,7 +18,7 @@ from tael.console import access
 from tael.console.frame import Page, Visitor, enter, render, visitor
 from tael.ledger import books
 from tael.orders import Filter, OrderNotFound, OrderState
-from tael.risk.store import Verdict as RiskVerdict
+from tael.risk.verdicts import Verdict as RiskVerdict
 from tael.risk.verdicts import VerdictNotFound, find_verdict
 from tael.routing import Considered
 from tael.withdrawals import KIND

@@ -5,6 +5,8 @@ from tael.base.errors import TaelError
 from tael.risk import store
 from tael.risk.store import Verdict
 
+__all__ = ["Verdict", "VerdictNotFound", "find_verdict"]
+
 
 class VerdictNotFound(TaelError):
     """This operation was not judged.
