@@ -106,7 +106,7 @@ async def desk(shop: Shop) -> Desk:
 
 
 async def paid_at_wechat(desk: Desk) -> int:
-    return sum(one.transfer_amount for one in await desk.shop.sim.transfers() if one.state == "SUCCESS")
+    return sum(one.amount_minor for one in await desk.shop.sim.transfers() if one.state == "SUCCESS")
 
 
 async def test_confirmed_by_the_payee(desk: Desk) -> None:
@@ -188,6 +188,8 @@ async def test_a_poor_merchant_pays_after_topping_up_with_the_same_number(desk: 
     assert (await desk.climb(no, "paid"))["state"] == "unknown", "no refusal of WeChat's is final"
     assert await desk.money() == (100_000, 5_000)
     await desk.shop.sim.top_up(99_999_000)
+    await desk.shop.advance(3_600)
+    await desk.pay()
     view = await desk.climb(no, "paying")
     assert len(view["attempts"]) == 1
     await desk.shop.sim.confirm_transfer(await desk.attempt(no))
