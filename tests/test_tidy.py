@@ -51,7 +51,8 @@ def test_no_wall_clock_no_commented_promises_no_bare_except(path: Path) -> None:
 
 
 _WITH_MONEY = {
-    "adjustments", "approvals", "ledger", "orders", "payments", "refunds", "risk", "routing", "transfers", "withdrawals",
+    "adjustments", "approvals", "ledger", "orders", "payments", "refunds", "risk", "routing", "transfers",
+    "withdrawals",
 }  # fmt: skip
 MONEY = [path for path in SOURCES if _WITH_MONEY & set(path.relative_to(ROOT).parts)]
 
