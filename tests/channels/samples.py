@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from channels import bill99_side, otherside
-from channels.otherside import NUMBER, wired
+from channels import bill99_side, otherside, otherside_alipay
+from channels.otherside import NOW, NUMBER, wired
 from tael.base.money import Money
 from tael.channels.contract import (
+    AlipayUser,
     MerchantAccount,
     Method,
     PaymentRequest,
@@ -97,6 +98,10 @@ def _wechat_refund_said(status: str) -> bytes:
     return wired(otherside.reply(200, said))
 
 
+def _alipay(method: str, said: object) -> bytes:
+    return wired(otherside_alipay.reply(method, said))
+
+
 _WECHAT_PAYOUT = {
     "mch_id": otherside.MCHID, "out_bill_no": NUMBER, "transfer_bill_no": "1330000071100999991182020050700019480001",
 }  # fmt: skip
@@ -128,6 +133,40 @@ SAMPLES = {
             taken=wired(otherside.reply(200, _WECHAT_PAYOUT | {"state": "ACCEPTED"})),
             paid=wired(otherside.reply(200, _WECHAT_PAYOUT | {"state": "SUCCESS", "transfer_amount": 100})),
             refused=[({"remark": "字" * 33}, "remark"), ({"payee": WechatUser("")}, "payee")],
+        ),
+    ),
+    "alipay": Sample(
+        account=otherside_alipay.account,
+        notice=([], otherside_alipay.form(otherside_alipay.told()), PaymentState.PAID),
+        payments=Payments(
+            request=otherside_alipay.payment,
+            handed_off=_alipay("trade.precreate", otherside_alipay.LONG | {"qr_code": "https://qr.alipay.com/bax1"}),
+            paid=_alipay("trade.query", otherside_alipay.trade()),
+            closed=_alipay("trade.close", otherside_alipay.LONG | {"trade_no": otherside_alipay.TRADE_NO}),
+            refused=[
+                ({"number": "RC1-030KA1B2"}, "number"),
+                ({"description": "字" * 257}, "description"),
+                ({"method": Method.JSAPI, "payer_id": "2088000000000001"}, "method"),
+                ({"expires_at": NOW + timedelta(days=16)}, "expires_at"),
+                ({"return_url": "javascript:alert(1)"}, "return_url"),
+            ],
+        ),
+        refunds=Refunds(
+            request=otherside_alipay.refund,
+            taken=_alipay("trade.refund", otherside_alipay.refunded()),
+            refunded=_alipay("trade.fastpay.refund.query", otherside_alipay.found_refund()),
+        ),
+        payouts=Payouts(
+            request=otherside_alipay.payout,
+            taken=_alipay("fund.trans.uni.transfer", otherside_alipay.transfer(status="DEALING")),
+            paid=_alipay("fund.trans.common.query", otherside_alipay.transfer(trans_amount="0.10")),
+            refused=[
+                ({"amount": Money(9, "CNY")}, "amount"),
+                ({"remark": "字" * 129}, "remark"),
+                ({"payee": AlipayUser("2088", "ALIPAY_USER_ID")}, "payee"),
+                ({"payee": AlipayUser("a@example.com", "EMAIL", "名")}, "payee"),
+                ({"payee": AlipayUser("a@example.com", "ALIPAY_LOGON_ID")}, "payee_name"),
+            ],
         ),
     ),
     "bill99": Sample(

@@ -2,14 +2,18 @@
 
 import hashlib
 import re
+from urllib.parse import unquote_to_bytes
 
 from tael.channels.exchange import HttpRequest, HttpResponse, RawExchange
 
 _KEPT = 4096
 _PERSONAL = re.compile(
-    r'"(openid|sub_openid|sp_openid|payer_client_ip|user_name|user_received_account|phone|mobile|bank_account|id_card_number)"(\s*:\s*)'
+    r'"(openid|sub_openid|sp_openid|payer_client_ip|user_name|user_received_account|phone|mobile|bank_account|id_card_number'
+    r'|identity|name|buyer_logon_id|buyer_user_id|buyer_open_id)"(\s*:\s*)'
     r'"(?:[^"\\]|\\.)*"'
 )
+_FORM = b"biz_content="
+_SIGN = re.compile(r"(?<=[?&]sign=)[^&]*")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -17,7 +21,7 @@ def evidence(request: HttpRequest, response: HttpResponse | None, *, elapsed_ms:
     """Redact and hash one exchange; `response` is None when no complete reply came."""
     return RawExchange(
         method=request.method,
-        target=request.target,
+        target=_SIGN.sub("***", request.target),
         request_body=redact(request.body),
         request_sha256=hashlib.sha256(request.body).hexdigest(),
         status=response.status if response else None,
@@ -29,7 +33,12 @@ def evidence(request: HttpRequest, response: HttpResponse | None, *, elapsed_ms:
 
 
 def redact(body: bytes) -> str:
-    """A body as text that PostgreSQL can store: personal fields blanked first, then cut to 4,096 characters."""
+    """A body as text that PostgreSQL can store: personal fields blanked first, then cut to 4,096 characters.
+
+    JSON inside a form is decoded for that.
+    """
+    if body.startswith(_FORM):
+        body = unquote_to_bytes(body.replace(b"+", b" "))
     text = _PERSONAL.sub(r'"\1"\2"***"', body.decode("utf-8", "replace"))
     return _UNPRINTABLE.sub("\ufffd", text)[:_KEPT]
 

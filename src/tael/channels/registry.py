@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
+from tael.channels.alipay import Alipay
 from tael.channels.bill99 import Bill99
 from tael.channels.contract import Connector
 from tael.channels.transport import Transport
 from tael.channels.wechat import WechatPay
 
 CONNECTORS: Mapping[str, Callable[[Transport], Connector]] = {
+    "alipay": Alipay,
     "bill99": Bill99,
     "wechat": WechatPay,
 }
