@@ -149,7 +149,7 @@ def batch_fields(
     """The view of a batch from the views of its transfers by place, and its refusals."""
     places: list[tuple[int, dict[str, JsonValue]]] = [
         *((place, {"place": place, "transfer": shown, "problem": None}) for place, shown in done),
-        *((one.place, {"place": one.place, "transfer": None, "problem": one.problem}) for one in refused),
+        *((one.place, {"place": one.place, "transfer": None, "problem": _in_order(one.problem)}) for one in refused),
     ]
     places.sort(key=lambda pair: pair[0])
     return {
@@ -157,6 +157,11 @@ def batch_fields(
         "size": batch.size, "done": len(done), "refused": len(refused), "created_at": _instant(batch.created_at),
         "transfers": [shown for _, shown in places],
     }  # fmt: skip
+
+
+def _in_order(problem: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """The database does not keep the order of a problem's members; repeated answers are equal to the byte."""
+    return {name: problem[name] for name in ("code", "title", "detail", "param")}
 
 
 def hold_view(hold: Hold, *, now: datetime) -> HoldView:
