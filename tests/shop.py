@@ -162,7 +162,10 @@ async def prepare(system: System, sim: Sandbox, *, book: int = BOOK) -> tuple[st
     row = AccountRow(
         book=book, id=system.ids.next(), name="sandbox", channel="wechat", mode="test", state="active",
         mchid=merchant.mchid, appid=merchant.appid, base_url=sim.base_url,
-        config={"serial_no": merchant.serial, "public_key_id": merchant.public_key_id},
+        config={
+            "serial_no": merchant.serial, "public_key_id": merchant.public_key_id, "transfer_scene_id": "1000",
+            "transfer_scene_report_infos": '[{"info_type": "活动名称", "info_content": "提现"}]',
+        },
         secret_refs={
             "merchant_key": f"file:{merchant.private_key_path}", "apiv3_key": f"file:{merchant.apiv3_key_path}",
             "public_key": f"file:{merchant.public_key_path}",
