@@ -9,6 +9,7 @@ from tael_sandbox.alipay.views import (
     TradeView,
     TransferView,
 )
+from tael_sandbox.bill99.views import Bill99MerchantView, Bill99OrderView, NewBill99Merchant
 from tael_sandbox.controls import Controls
 from tael_sandbox.faults import Fault
 from tael_sandbox.remote import Refused
@@ -19,6 +20,8 @@ from tael_sandbox.wechat.views import ChangeMerchant, MerchantView, NewMerchant,
 __all__ = [
     "AlipayMerchantView",
     "AppParams",
+    "Bill99MerchantView",
+    "Bill99OrderView",
     "ChangeAlipayMerchant",
     "ChangeMerchant",
     "Controls",
@@ -26,6 +29,7 @@ __all__ = [
     "JsapiParams",
     "MerchantView",
     "NewAlipayMerchant",
+    "NewBill99Merchant",
     "NewMerchant",
     "OrderView",
     "Ready",

@@ -65,6 +65,7 @@ async def _serve(
             pid=os.getpid(),
             merchant=sandbox.merchant,
             alipay=sandbox.alipay.merchant,
+            bill99=sandbox.bill99.merchant,
         )
         print(_as_json(ready) if as_json else _as_text(ready), flush=True)
         await over.wait()
@@ -81,6 +82,8 @@ def _as_text(ready: Ready) -> str:
         f"  keys      {Path(ready.merchant.private_key_path).parent}",
         f"Alipay      {ready.alipay.app_id}  gateway {ready.alipay.gateway}",
         f"  keys      {Path(ready.alipay.private_key_path).parent}",
+        f"99bill      {ready.bill99.member_code}",
+        f"  keys      {Path(ready.bill99.private_key_path).parent}",
         f"Control     {ready.base_url}/_sim/orders",
     )
     return "\n".join(lines)

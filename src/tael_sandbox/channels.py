@@ -12,6 +12,7 @@ its first merchant in ``sandbox.py``.
 """
 
 from tael_sandbox.alipay.channel import AlipayChannel
+from tael_sandbox.bill99.channel import Bill99Channel
 from tael_sandbox.wechat.channel import WechatChannel
 from tael_sandbox.world import Channel, World
 
@@ -23,7 +24,8 @@ class Channels:
         """Open them all; nothing is replayed yet."""
         self.wechat = WechatChannel(world)
         self.alipay = AlipayChannel(world)
+        self.bill99 = Bill99Channel(world)
 
     def all(self) -> tuple[Channel, ...]:
         """In order; the first is meant when a control call or a page names none."""
-        return (self.wechat, self.alipay)
+        return (self.wechat, self.alipay, self.bill99)

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from tael_sandbox.alipay.controls import AlipayControls
 from tael_sandbox.alipay.views import AlipayMerchantView
+from tael_sandbox.bill99.controls import Bill99Controls
+from tael_sandbox.bill99.views import Bill99MerchantView
 from tael_sandbox.clock import Mode, Wire
 from tael_sandbox.faults import Fault
 from tael_sandbox.remote import Remote
@@ -19,6 +21,7 @@ class First(Struct, frozen=True):
 
     wechat: MerchantView
     alipay: AlipayMerchantView
+    bill99: Bill99MerchantView
 
 
 class Controls(WechatControls):
@@ -29,6 +32,7 @@ class Controls(WechatControls):
         super().__init__(Remote(base_url), first.wechat)
         self.base_url = base_url
         self.alipay = AlipayControls(self._remote, first.alipay)
+        self.bill99 = Bill99Controls(self._remote, first.bill99)
 
     async def heal(self) -> None:
         """Disarm every fault of every channel."""

@@ -19,6 +19,8 @@ from msgspec import Struct
 from tael_sandbox.alipay import control as alipay_control
 from tael_sandbox.alipay.views import AlipayMerchantView, NewAlipayMerchant
 from tael_sandbox.app import App
+from tael_sandbox.bill99 import control as bill99_control
+from tael_sandbox.bill99.views import Bill99MerchantView, NewBill99Merchant
 from tael_sandbox.channels import Channels
 from tael_sandbox.controls import Controls, First
 from tael_sandbox.serving import listen, serving
@@ -28,6 +30,7 @@ from tael_sandbox.wechat.views import MerchantView, NewMerchant
 from tael_sandbox.world import World
 
 _BALANCE_MINOR = 100_000_00
+_BILL99_BALANCE_MINOR = 1_000_000_00
 
 
 class Ready(Struct, frozen=True):
@@ -39,11 +42,12 @@ class Ready(Struct, frozen=True):
     pid: int
     merchant: MerchantView
     alipay: AlipayMerchantView
+    bill99: Bill99MerchantView
 
     @property
     def first(self) -> First:
         """The first merchants, as the controls want them."""
-        return First(self.merchant, self.alipay)
+        return First(self.merchant, self.alipay, self.bill99)
 
 
 class Sandbox(Controls):
@@ -127,6 +131,7 @@ class SandboxProcess(Controls):
         """Start again on the same port and folder, after ``kill``."""
         self._process, ready = await _spawn(self._folder, port=self.port, seed=None)
         self.pid, self.merchant, self.alipay.merchant = self._process.pid, ready.merchant, ready.alipay
+        self.bill99.merchant = ready.bill99
 
     async def _end(self, how: signal.Signals) -> None:
         if self._process.returncode is None:
@@ -136,14 +141,17 @@ class SandboxProcess(Controls):
 
 async def _first_merchants(channels: Channels, wanted: NewMerchant | None) -> First:
     """A new folder gets a merchant at every channel; a used one keeps its own."""
-    wechat, alipay = channels.wechat.state, channels.alipay.state
+    wechat, alipay, bill99 = channels.wechat.state, channels.alipay.state, channels.bill99.state
     if len(wechat.merchants) == 0:
         await wechat_control.create_merchant(wechat, wanted or NewMerchant())
     if len(alipay.merchants) == 0:
         await alipay_control.create_merchant(alipay, NewAlipayMerchant(balance_minor=_BALANCE_MINOR))
+    if len(bill99.merchants) == 0:
+        await bill99_control.create_merchant(bill99, NewBill99Merchant(balance_minor=_BILL99_BALANCE_MINOR))
     return First(
         wechat=wechat_control.view_merchant(wechat, wechat.merchants.all()[0]),
         alipay=alipay_control.view_merchant(alipay, alipay.merchants.all()[0]),
+        bill99=bill99_control.view_merchant(bill99, bill99.merchants.all()[0]),
     )
 
 
