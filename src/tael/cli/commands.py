@@ -17,6 +17,7 @@ from tael.base.migrate import migrate as migrate_database
 from tael.base.settings import Settings
 from tael.cli import (
     adjustments,
+    alerts,
     callbacks,
     catalogue,
     channels,
@@ -45,8 +46,10 @@ for part in (
     faults.app,
     adjustments.app,
     withdrawals.app,
+    alerts.app,
 ):
     app.command(part)
+app.command(alerts.jobs)
 app.command(doctor.doctor)
 app.command(catalogue.errors)
 app.command(catalogue.openapi)
