@@ -15,7 +15,7 @@ from tael.base.db import Database
 from tael.base.errors import TaelError, code
 from tael.base.ids import Ids
 from tael.channels.accounts import AccountRow, InvalidMerchantAccount, MerchantAccounts, list_accounts, set_state
-from tael.channels.contract import MerchantAccount, Mode, Operation, PaymentRef
+from tael.channels.contract import MerchantAccount, Mode, Operation, PaymentRef, PayoutRef, TakesPayments
 from tael.channels.registry import connectors
 from tael.channels.transport import Transport
 
@@ -76,7 +76,7 @@ async def list_(*, json: bool = False) -> None:
 
 @app.command
 async def check(name: str | None = None, *, ask: Literal["nobody", "channel"] = "channel", json: bool = False) -> None:
-    """Read all secrets and ask the channel about an order that does not exist: proves keys, numbers and address.
+    """Read all secrets and ask the channel about something that does not exist: proves keys, numbers and address.
 
     With `--ask nobody` only the secrets are checked. Exit status 1 when anything is wrong.
     """
@@ -138,9 +138,11 @@ async def _check(db: Database, accounts: MerchantAccounts, name: str | None, ask
 
 
 async def _ask(accounts: MerchantAccounts, account: MerchantAccount, clock: DatabaseClock) -> str:
-    connector = accounts.connector(account)
-    ref = PaymentRef(number="CHECK" + secrets.token_hex(12).upper())
-    result = await connector.query_payment(account, ref, now=clock.now())
+    connector, number = accounts.connector(account), "CHECK" + secrets.token_hex(12).upper()
+    if isinstance(connector, TakesPayments):
+        result = await connector.query_payment(account, PaymentRef(number), now=clock.now())
+    else:
+        result = await accounts.pays_out(account).query_payout(account, PayoutRef(number), now=clock.now())
     if result.value is not None:
         return "ok"
     return f"{result.outcome.value}: {result.error.code if result.error else ''}"
