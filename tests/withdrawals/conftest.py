@@ -7,6 +7,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -255,11 +256,11 @@ async def company(db: Database, tmp_path: Path) -> AsyncIterator[Company]:
 class open_company:
     """A company on a database."""
 
-    def __init__(self, db: Database, folder: Path) -> None:
-        self._db, self._folder, self._stack = db, folder, AsyncExitStack()
+    def __init__(self, db: Database, folder: Path, *, start: datetime | None = None) -> None:
+        self._db, self._folder, self._start, self._stack = db, folder, start, AsyncExitStack()
 
     async def __aenter__(self) -> Company:
-        db, clock, bank = self._db, SteppedClock(), Bank(self._folder / "bank")
+        db, clock, bank = self._db, SteppedClock(self._start), Bank(self._folder / "bank")
         bank.folder.mkdir()
         accounts = await prepare(db, clock, bank)
         parts = await works(db, clock, bank, self._folder)

@@ -8,10 +8,11 @@ import pytest
 from tael.base.errors import TaelError
 from tael.base.money import Money
 from tael.channels.contract import PayoutView
+from tael.ledger import CLOSING_DEBIT, HOLD, RELEASE, AccountId, Posting, posting_id, require_posted, set_frozen
 from tael.payments.notices import PayoutTold
 
 from .bank import Paid, view_of
-from .conftest import Company
+from .conftest import BOOK, Company
 
 LADDER = (10, 20, 30, 60, 120, 300, 600, 1800, 3600, 3600)
 
@@ -338,3 +339,39 @@ async def test_what_was_approved_is_what_is_paid(company: Company) -> None:
     assert company.bank.all() == []
     assert (await company.view(number))["reason"] == "this is not what was approved"
     assert await company.count("task", "dead_at is not null") == 1
+
+
+async def test_a_frozen_account_gives_nothing_and_what_was_held_is_still_paid(company: Company) -> None:
+    account, payee = await company.open(), await company.bind()
+    number = await company.approved(account, payee)
+    async with company.db.transaction() as tx:
+        await set_frozen(tx, BOOK, AccountId(int(account)), frozen=True)
+    refused = await company.ask(account, payee)
+    assert (refused.status_code, refused.json()["code"]) == (409, "account_unusable")
+    await company.pay()
+    assert (await company.state(number), await company.money(account)) == ("paid", (99_000, 0))
+
+
+async def test_what_comes_back_to_a_closed_account_goes_to_suspense(company: Company) -> None:
+    account, payee = await company.open(), await company.bind()
+    number = await company.approved(account, payee)
+    await company.pay()
+    async with company.db.transaction() as tx:
+        closing = Posting(
+            book=BOOK, id=posting_id("test", "close"), debit=AccountId(int(account)),
+            credit=await company.works.platform.chart.payable(tx, BOOK, "CNY", now=company.clock.now()), amount=0,
+            currency="CNY", code=1, flags=HOLD | CLOSING_DEBIT,
+        )  # fmt: skip
+        require_posted(await company.works.platform.ledger.post(tx, [closing], now=company.clock.now()))
+    company.bank.becomes((await the_payout(company, number)).number, "returned")
+    back = view_of(company.merchant(), await the_payout(company, number))
+    assert await tell(company, back, back) == ["returned", "known"]
+    assert await company.state(number) == "returned"
+    assert await company.money(account) == (99_000, 0)
+    assert await company.of("suspense.receipts") == 1_000
+    assert await company.count("suspense_item", "reason = 'account_closed'") == 1
+    async with company.db.transaction() as tx:
+        release = Posting(
+            book=BOOK, id=posting_id("test", "open"), flags=RELEASE, reference=posting_id("test", "close")
+        )
+        require_posted(await company.works.platform.ledger.post(tx, [release], now=company.clock.now()))
