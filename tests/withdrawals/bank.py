@@ -72,6 +72,7 @@ class Bank:
     replies: deque[str] = field(default_factory=deque)
     always: str = "paid"
     broke: set[int] = field(default_factory=set)
+    misconfigured: bool = False
     calls: list[tuple[str, str]] = field(default_factory=list)
 
     def load_keys(self, secrets: Mapping[str, bytes], config: Mapping[str, str]) -> ChannelKeys:
@@ -96,6 +97,8 @@ class Bank:
             raise PayoutNotPossible("the bank pays 1.00 to 1,000,000.00", param="amount")
 
     async def payout(self, account: MerchantAccount, request: PayoutRequest, *, now: datetime) -> Result[PayoutView]:
+        if self.misconfigured:
+            raise PayoutNotPossible("the account has no agreement any more")
         self.calls.append(("payout", request.number))
         answer = self.answers.popleft() if self.answers else self.always
         known = self.find(request.number)

@@ -375,3 +375,16 @@ async def test_what_comes_back_to_a_closed_account_goes_to_suspense(company: Com
             book=BOOK, id=posting_id("test", "open"), flags=RELEASE, reference=posting_id("test", "close")
         )
         require_posted(await company.works.platform.ledger.post(tx, [release], now=company.clock.now()))
+
+
+async def test_settings_that_are_broken_after_the_intent_give_nothing_up(company: Company) -> None:
+    account, payee = await company.open(), await company.bind()
+    number = await company.approved(account, payee)
+    company.bank.misconfigured = True
+    await company.pay()
+    assert await climb(company, number) == "paying"
+    assert await company.count("task", "dead_at is null") == 1
+    assert await company.money(account) == (100_000, 1_000)
+    company.bank.misconfigured = False
+    assert await climb(company, number, until="paid") == "paid"
+    assert len((await company.view(number))["attempts"]) == 1

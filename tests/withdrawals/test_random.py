@@ -37,7 +37,7 @@ async def test_everything_at_random(company: Company, seed: int) -> None:
             case _:
                 company.bank.answers.extend(dice.choices(ANSWERS, k=3))
                 company.bank.replies.extend(dice.choices(["unknown", ""], k=2))
-                await company.advance(dice.choice([1, 60, 3_600]))
+                await company.advance(dice.choice([1, 60, 3_600, 20_000]))
                 await company.pay()
     await _finish(company)
     states = {await company.state(number) for number in numbers}

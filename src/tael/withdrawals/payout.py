@@ -25,7 +25,7 @@ from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.tasks import Again, Dead, Done, Task
 from tael.base.tasks import Verdict as Fate
-from tael.channels.contract import Operation, Outcome, PayoutRef
+from tael.channels.contract import Operation, Outcome, PayoutNotPossible, PayoutRef
 from tael.payments.notices import PayoutTold
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.risk import Risk
@@ -113,9 +113,13 @@ class Payouts:
 
     async def _send(self, step: Send) -> Verdict | TaelError:
         account, number = self._platform.account_of(step.attempt), step.attempt.attempt_no
-        result = await self._platform.accounts.pays_out(account).payout(
-            account, request_for(self._platform, account, step.wish, number=number), now=self._platform.now()
-        )
+        request = request_for(self._platform, account, step.wish, number=number)
+        try:
+            result = await self._platform.accounts.pays_out(account).payout(account, request, now=self._platform.now())
+        except PayoutNotPossible as problem:
+            # The merchant account's settings have changed since the intent. Nothing was sent now, but perhaps before.
+            _log.error("payout.not_possible", attempt_no=number, merchant_account=account.id, error=str(problem))
+            return problem
         crash_point("payout.channel_answered")
         return await self._recording.submit(answered(account, number, Operation.PAYOUT, result))
 

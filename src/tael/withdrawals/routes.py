@@ -42,8 +42,8 @@ _OWNER = r"^[1-9][0-9]{0,17}$"
 class NewPayeeFields(Body):
     """Bind a payee to a member. `number`: the bank card's, the user's openid, or the Alipay user id or login name.
 
-    `holder` is the name that the bank or channel checks; needed for bank cards and Alipay login names. `app_id`, for
-    WeChat users: the app that the openid belongs to.
+    `holder` is the name that the bank or channel checks; needed for bank cards and Alipay login names. `app_id` is the
+    app that the id belongs to: always for WeChat users, and for Alipay's open ids.
     """
 
     owner: str = Field(pattern=_OWNER, description="Your member's number")
@@ -215,7 +215,7 @@ def _new_payee(book: int, body: NewPayeeFields) -> NewPayee:
 _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "bank_card": ({"holder", "bank"}, {"holder", "bank", "mobile"}),
     "wechat_user": ({"app_id"}, {"app_id", "holder"}),
-    "alipay_user": ({"identity_type"}, {"identity_type", "holder"}),
+    "alipay_user": ({"identity_type"}, {"identity_type", "holder", "app_id"}),
 }
 """What each kind needs, and what it may have, besides owner and number."""
 
