@@ -6,7 +6,7 @@ import sys
 
 ROWS = {
     "ledger-concurrent": "ledger_concurrent", "ledger-batch": "ledger_batch", "disk": "disk", "recharge": "recharge",
-    "demo": "demo",
+    "demo": "demo", "transfer": "transfer",
 }  # fmt: skip
 
 wanted = sys.argv[1:] or list(ROWS)
