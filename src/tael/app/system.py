@@ -30,6 +30,7 @@ from tael.base.settings import Settings, refuse_unsafe
 from tael.base.tasks import Worker
 from tael.callbacks import Callbacks, Courier
 from tael.guard import KeyRing
+from tael.payments.fulfilment import FULFIL, Fulfilments
 from tael.payments.platform import Platform
 from tael.payments.settlement import RECOVERY
 from tael.refunds import REFUNDS
@@ -61,6 +62,7 @@ class System:
     recoverer: Worker
     payer: Worker
     refunder: Worker
+    fulfiller: Worker
     api: FastAPI
     app: ASGIApp
     _tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
@@ -105,7 +107,7 @@ class System:
             await self.ids.release(self.db)
 
     def _loops(self) -> "list[Relay | Courier | Jobs | Worker]":
-        return [self.jobs, self.relay, self.courier, self.recoverer, self.payer, self.refunder]
+        return [self.jobs, self.relay, self.courier, self.recoverer, self.payer, self.refunder, self.fulfiller]
 
 
 @asynccontextmanager
@@ -154,6 +156,7 @@ async def _start(settings: Settings, db: Database, clock: Clock) -> System:
         recoverer=Worker(db, RECOVERY, parts.recovery.work, clock.now, concurrency=32),
         payer=Worker(db, PAYOUT, parts.payouts.work, clock.now, concurrency=64),
         refunder=Worker(db, REFUNDS, parts.refunds.work, clock.now, concurrency=32),
+        fulfiller=Worker(db, FULFIL, Fulfilments(parts.platform).work, clock.now, concurrency=8, poll_s=2),
     )  # fmt: skip
 
 

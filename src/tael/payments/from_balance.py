@@ -33,6 +33,7 @@ from tael.orders import (
     save,
 )
 from tael.payments.chart import check_recipients
+from tael.payments.fulfilment import expect, want
 from tael.payments.handover import Answer, answer
 from tael.payments.kinds import PAYMENT
 from tael.payments.leaving_out import Refused, committed, require_all
@@ -55,7 +56,10 @@ class AccountCannotPay(TaelError):
 
 @dataclass(frozen=True, slots=True)
 class PayFromBalance:
-    """A request to pay `amount` from the account `payer` into `account`."""
+    """A request to pay `amount` from the account `payer` into `account`.
+
+    `fulfil_within_s`: how soon the product is made.
+    """
 
     claim: Claim
     payer: int
@@ -64,6 +68,7 @@ class PayFromBalance:
     description: str
     business_order_no: str | None
     metadata: dict[str, str]
+    fulfil_within_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,8 @@ class BalancePayments:
         }  # fmt: skip
         await save(tx, [order for order, _ in paid.values()], [attempt for _, attempt in paid.values()])
         await outbox.emit(tx, [order_event("paid", *one) for one in paid.values()], ids=platform.ids, now=now)
+        await want(tx, [(order, intents[index].command.fulfil_within_s) for index, (order, _) in paid.items()])
+        await expect(tx, [order for order, _ in paid.values()], ids=platform.ids, now=now)
         answers = {index: answer(order, [attempt]) for index, (order, attempt) in paid.items()}
         await finish(tx, [(intents[i].command.claim, said.status, said.body) for i, said in answers.items()])
         if paid:

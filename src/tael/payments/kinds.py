@@ -29,10 +29,12 @@ RECHARGE = Kind("recharge", "recharges", "RC", 101)
 PAYMENT = Kind("payment", "payments", "PM", 103)
 KINDS = {kind.name: kind for kind in (RECHARGE, PAYMENT)}
 
-TOPICS = tuple(
-    kind.topic(what) for kind in KINDS.values() for what in ("paid", "failed", "closed", "suspended", "refunded")
+TOPICS = (
+    *(kind.topic(what) for kind in KINDS.values() for what in ("paid", "failed", "closed", "suspended", "refunded")),
+    PAYMENT.topic("fulfilment_due"),
 )
-"""Every event about money in. The last of each kind tells of every refund that has gone back, in whole or in part."""
+"""Every event about money in. `refunded` tells of every refund that has gone back, in whole or in part;
+`fulfilment_due` reminds of what was paid for and not made."""
 
 
 def kind_of(order: Order | NewOrder) -> Kind:

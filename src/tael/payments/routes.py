@@ -15,6 +15,7 @@ from tael.orders import Filter, OrderNotPayable, OrderState, attempts_of
 from tael.orders import page as page_of_orders
 from tael.payments import suspense
 from tael.payments.from_balance import BalancePayments
+from tael.payments.fulfilment_routes import fulfilment_routes
 from tael.payments.kinds import PAYMENT, RECHARGE, Kind
 from tael.payments.parameters import Cursor, Limit, as_cursor, as_id, as_response
 from tael.payments.platform import Platform
@@ -56,6 +57,7 @@ def router(platform: Platform, pay_ins: PayIns, balances: BalancePayments, recov
     """The routes of this package."""
     routes = APIRouter(route_class=StrictRoute)
     starting_routes(routes, pay_ins, balances)
+    fulfilment_routes(routes, platform)
     switch = Switch(platform, pay_ins, recovery)
     for kind, view, list_view in _SHOWN:
         _writing_routes(routes, kind, view, platform, switch, recovery)

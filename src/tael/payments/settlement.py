@@ -34,6 +34,7 @@ from tael.orders import (
     save,
 )
 from tael.payments import evidence, suspense
+from tael.payments.fulfilment import expect
 from tael.payments.kinds import KINDS, kind_of
 from tael.payments.platform import Platform
 from tael.payments.suspense import NewItem, SuspenseReason
@@ -128,6 +129,7 @@ class Settlement:
         outcomes = [plan.take(fact) for fact in facts]
         orders, attempts = plan.changed()
         await save(tx, orders, attempts)
+        await expect(tx, orders, ids=self._ids, now=now)
         await suspense.put(tx, plan.suspended, ids=self._ids, now=now)
         await outbox.emit(tx, plan.events, ids=self._ids, now=now)
         await tasks.cancel(tx, RECOVERY, plan.settled)

@@ -52,6 +52,7 @@ from tael.orders import (
     save,
 )
 from tael.payments.chart import check_recipients
+from tael.payments.fulfilment import want
 from tael.payments.handover import Answer, Begun, Handover, answer
 from tael.payments.kinds import Kind
 from tael.payments.platform import MAX_WAIT_MS, Platform
@@ -70,7 +71,7 @@ class NoMerchantAccount(TaelError):
 class StartPayIn:
     """A request to pay into `account`. `merchant_account` None: the first active one of the channel.
 
-    `lifetime_s` None: as long as the settings say.
+    `lifetime_s` None: as long as the settings say. `fulfil_within_s`: how soon after it is paid the product is made.
     """
 
     kind: Kind
@@ -87,6 +88,7 @@ class StartPayIn:
     merchant_account: int | None
     return_url: str | None = None
     lifetime_s: int | None = None
+    fulfil_within_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,11 @@ class PayIns:
         opened = await open_orders(tx, [intent.order for intent in intents], now=now, guard_s=guard_s)
         new = {one.order.order_no for one in opened if isinstance(one, Opened) and not one.resumed}
         attempts = await self._commit_attempts(tx, [one.attempt for one in intents if one.order.order_no in new])
+        wishes = [
+            (one.order, intent.command.fulfil_within_s)
+            for intent, one in zip(intents, opened, strict=True) if isinstance(one, Opened) and not one.resumed
+        ]  # fmt: skip
+        await want(tx, wishes)
         by_order = {attempt.order_no: attempt for attempt in attempts if isinstance(attempt, Attempt)}
         results: list[Begun | Answer | TaelError] = []
         for intent, one in zip(intents, opened, strict=True):

@@ -34,6 +34,12 @@ class NewRecharge(Body):
     metadata: dict[str, str] = Field(default_factory=dict, max_length=50)
 
 
+class Fulfilment(Body):
+    """What is sold has to be made: say so with `POST /v1/payments/{order_no}/fulfil`, or you are reminded of it."""
+
+    within_s: int = Field(ge=1, le=30 * 86400, description="Seconds after the payment")
+
+
 class NewPayment(Body):
     """Take a payment for goods into `account_id`. `amount` is in minor units (fen).
 
@@ -57,6 +63,7 @@ class NewPayment(Body):
         description="Where the payer's browser goes afterwards; that it came proves nothing",
     )  # fmt: skip
     expires_in_s: int | None = Field(default=None, ge=60, le=7 * 86400, description="Default: the platform's setting")
+    fulfilment: Fulfilment | None = Field(default=None, description="None: nobody waits for what is sold")
     metadata: dict[str, str] = Field(default_factory=dict, max_length=50)
 
 
@@ -108,10 +115,11 @@ def _payment_route(routes: APIRouter, pay_ins: PayIns, balances: BalancePayments
             book=caller.book, key=idempotency_key(request), endpoint="POST /v1/payments", body=await request.body()
         )
         account, amount = as_id(body.account_id), Money(body.amount, body.currency)
+        within_s = None if body.fulfilment is None else body.fulfilment.within_s
         if body.channel == BALANCE:
             command = PayFromBalance(
                 claim=claim, payer=_payer(body), account=account, amount=amount, description=body.description,
-                business_order_no=body.business_order_no, metadata=body.metadata,
+                business_order_no=body.business_order_no, metadata=body.metadata, fulfil_within_s=within_s,
             )  # fmt: skip
             return as_response(await balances.pay(command))
         if body.method is None:
@@ -122,7 +130,7 @@ def _payment_route(routes: APIRouter, pay_ins: PayIns, balances: BalancePayments
             kind=PAYMENT, claim=claim, account=account, amount=amount, channel=body.channel,
             method=Method(body.method), description=body.description, business_order_no=body.business_order_no,
             metadata=body.metadata, payer_id=body.payer_id, payer_ip=body.payer_ip, return_url=body.return_url,
-            lifetime_s=body.expires_in_s,
+            lifetime_s=body.expires_in_s, fulfil_within_s=within_s,
             merchant_account=None if body.merchant_account is None else as_id(body.merchant_account),
         )  # fmt: skip
         return as_response(await pay_ins.start(through_channel))
