@@ -1,6 +1,6 @@
 """A notice of Alipay: a form; check who signed it and that it is ours, then read it. Pure.
 
-    size -> the form, no parameter twice -> RSA2 over all of it but sign and sign_type -> app_id, seller_id -> content
+    size -> the form, read in one way only -> RSA2 over all of it but sign and sign_type -> app_id, seller_id -> content
 
 What is told: trade_status_sync (a payment, also after refunds of it), to the `notify_url` of the request; and
 alipay.fund.trans.order.changed (a payout), to the app's gateway address. A refund is told as the state of its payment
@@ -41,6 +41,7 @@ LIMIT = 64 * 1024
 TRADE, TRANSFER = "trade_status_sync", "alipay.fund.trans.order.changed"
 _MOST_PARAMETERS = 200
 _CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "gbk": "gbk", "gb2312": "gbk", "gb18030": "gb18030"}
+_PARAMETER = re.compile(rb"&[0-9A-Za-z_.\-]{1,64}=")
 _TEXT = (("content-type", "text/plain"),)
 
 
@@ -69,8 +70,15 @@ def refuse(problem: TaelError) -> HttpReply:
 
 
 def _parameters(raw: bytes) -> dict[str, bytes]:
-    """The form as it was before it was encoded: names, and values as bytes of the sender's charset."""
+    """The form before it was encoded: names, and values as bytes of the sender's charset. Raises `Unreadable`.
+
+    What is signed are the parameters joined by `&`, not where one ends and the next begins. A value that looks as if
+    it held parameters could have been made of some, or be made into some, without a change of the signed text: a text
+    that the payer chose would become the amount. What we send holds no such signs, so no genuine notice does.
+    """
     parts = raw.split(b"&", _MOST_PARAMETERS)
+    if len(parts) > _MOST_PARAMETERS:
+        raise Unreadable("form")
     given: dict[str, bytes] = {}
     for part in parts:
         encoded, equals, value = part.replace(b"+", b" ").partition(b"=")
@@ -81,6 +89,8 @@ def _parameters(raw: bytes) -> dict[str, bytes]:
         if not equals or not re.fullmatch(r"[0-9A-Za-z_.\-]{1,64}", name) or name in given:
             raise Unreadable("form")
         given[name] = unquote_to_bytes(value)
+        if _PARAMETER.search(given[name]):
+            raise Unreadable("form")
     return given
 
 

@@ -18,7 +18,7 @@ from tael.channels.alipay.replies import Undecided, absence_is_an_answer, judge
 from tael.channels.alipay.signing import GATEWAY, signed_parameters, signed_request
 from tael.channels.alipay.spec import NUMBER, SPEC, takes_address, takes_notices
 from tael.channels.alipay.trades import read_trade
-from tael.channels.alipay.writing import china_time, read_json, yuan
+from tael.channels.alipay.writing import china_time, plain, read_json, yuan
 from tael.channels.contract import (
     AppParams,
     MerchantAccount,
@@ -207,7 +207,7 @@ def _content(request: PaymentRequest, *, product: str) -> Mapping[str, object]:
     return {
         "out_trade_no": request.number,
         "total_amount": yuan(request.amount),
-        "subject": request.description,
+        "subject": plain(request.description),
         "product_code": product,
         "time_expire": china_time(request.expires_at),
         **attach,

@@ -18,7 +18,7 @@ from tael.channels.alipay.replies import absence_is_an_answer, judge
 from tael.channels.alipay.signing import GATEWAY, signed_request
 from tael.channels.alipay.spec import LEAST_PAYOUT_MINOR, NUMBER, SPEC
 from tael.channels.alipay.transfers import read_transfer
-from tael.channels.alipay.writing import yuan
+from tael.channels.alipay.writing import plain, yuan
 from tael.channels.contract import (
     AlipayUser,
     ChannelError,
@@ -89,8 +89,8 @@ def build_payout(account: MerchantAccount, request: PayoutRequest, *, now: datet
         "out_biz_no": request.number,
         "trans_amount": yuan(request.amount),
         **_PRODUCT,
-        "order_title": request.remark,
-        "remark": request.remark,
+        "order_title": plain(request.remark),
+        "remark": plain(request.remark),
         "payee_info": {"identity": payee.identity, "identity_type": payee.identity_type, **named},
     }
     return signed_request(account, TRANSFER, content, now=now)

@@ -19,7 +19,7 @@ from tael.channels.alipay.envelope import Unreadable
 from tael.channels.alipay.replies import Undecided, judge
 from tael.channels.alipay.signing import signed_request
 from tael.channels.alipay.spec import CURRENCY, NUMBER, SPEC
-from tael.channels.alipay.writing import read_json, read_time, read_yuan, yuan
+from tael.channels.alipay.writing import plain, read_json, read_time, read_yuan, yuan
 from tael.channels.contract import MerchantAccount, Operation, RefundRef, RefundRequest, RefundState, RefundView, Result
 from tael.channels.exchange import HttpRequest, HttpResponse
 
@@ -57,7 +57,7 @@ def build_refund(account: MerchantAccount, request: RefundRequest, *, now: datet
         **({"trade_no": request.payment_ref} if request.payment_ref else {}),
         "refund_amount": yuan(request.amount),
         "out_request_no": request.number,
-        **({"refund_reason": shown} if shown else {}),
+        **({"refund_reason": plain(shown)} if shown else {}),
     }
     return signed_request(account, REFUND, content, now=now)
 
