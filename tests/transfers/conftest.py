@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from tael.base.clock import Clock, SteppedClock
 from tael.base.db import Database
+from tael.base.gate import Gate
 from tael.base.http import install_problems
 from tael.base.ids import Ids
 from tael.base.settings import Settings
@@ -36,6 +38,7 @@ from tael.ledger.routes import CUSTOMER_BALANCE, CUSTOMER_SPEND_ONLY
 from tael.ledger.verify import verify
 from tael.payments.chart import Chart
 from tael.payments.platform import Platform
+from tael.transfers.endpoint import TransferEndpoint
 from tael.transfers.holds import Holds
 from tael.transfers.routes import router
 from tael.transfers.transfer import Transfers
@@ -69,7 +72,7 @@ START = {ALICE: 100_000, BOB: 50_000, CAROL: 0, GIFT: 1_000, CLOSED: 1_000, FROZ
 
 @dataclass(slots=True)
 class Company:
-    """What a test plays with."""
+    """What a test plays with: `http` is the way in that a process has, `framework` the one behind the fast one."""
 
     db: Database
     clock: SteppedClock
@@ -77,6 +80,7 @@ class Company:
     transfers: Transfers
     holds: Holds
     http: httpx.AsyncClient
+    framework: httpx.AsyncClient
     stranger: httpx.AsyncClient
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -105,10 +109,15 @@ class Company:
         """Unfreeze; answers the status and the state or code."""
         return said(await self.http.post(f"/v1/holds/{hold}/release"))
 
-    async def post(self, path: str, body: dict[str, object], *, key: str = "") -> httpx.Response:
+    async def post(self, path: str, body: dict[str, object], *, key: str = "", slow: bool = False) -> httpx.Response:
         """A request with an idempotency key of its own, or with this one."""
         headers = {"Idempotency-Key": key or f"key-{next(self.numbers)}"}
-        return await self.http.post(path, json=body, headers=headers)
+        return await (self.framework if slow else self.http).post(path, json=body, headers=headers)
+
+    async def key(self, *scopes: str) -> str:
+        """An API key that carries only these permissions."""
+        async with self.db.transaction() as tx:
+            return await keys.issue(tx, book=BOOK, mode="test", scopes=scopes, pepper=PEPPER, now=self.clock.now())
 
     async def available(self, *accounts: int) -> tuple[int, ...]:
         """What accounts can spend."""
@@ -188,14 +197,18 @@ async def company(db: Database, tmp_path: Path) -> AsyncIterator[Company]:
     install_problems(app)
     app.state.key_ring = KeyRing(db, pepper=PEPPER, mode="test", now=clock.now)
     app.include_router(router(platform, transfers, holds))
-    async with await client(app, db, clock) as http, await client(app, db, clock, book=2) as stranger:
-        yield Company(db, clock, platform, transfers, holds, http, stranger)
+    whole = Gate(TransferEndpoint(app, app.state.key_ring, transfers))
+    async with (
+        await client(whole, db, clock) as http, await client(Gate(app), db, clock) as framework,
+        await client(whole, db, clock, book=2) as stranger,
+    ):  # fmt: skip
+        yield Company(db, clock, platform, transfers, holds, http, framework, stranger)
     await transfers.close()
     report = await verify(db, BOOK)
     assert report.ok, report
 
 
-async def client(app: FastAPI, db: Database, clock: Clock, *, book: int = BOOK, scopes: tuple[str, ...] = keys.SCOPES):
+async def client(app: ASGIApp, db: Database, clock: Clock, *, book: int = BOOK, scopes: tuple[str, ...] = keys.SCOPES):
     async with db.transaction() as tx:
         key = await keys.issue(tx, book=book, mode="test", scopes=scopes, pepper=PEPPER, now=clock.now())
     headers = {"Authorization": f"Bearer {key}"}

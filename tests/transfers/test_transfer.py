@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from tael.guard import forget_old
@@ -62,7 +63,7 @@ async def test_the_answer_twice_and_the_effect_once(
     company: Company, what: str, body: dict[str, object], expected: tuple[int, str]
 ) -> None:
     before = await company.totals(ALICE, BOB, CAROL, GIFT, GIFT_TOO, FROZEN)
-    answers = [await company.post("/v1/transfers", body, key="once") for _ in range(2)]
+    answers = [await company.post("/v1/transfers", body, key="once", slow=slow) for slow in (False, True)]
     assert [said(one) for one in answers] == [expected, expected], what
     done = expected[0] == 201
     assert await company.counts() == ((1, 1, 1, 0, 0) if done else (0, 0, 0, 0, 0))
@@ -159,6 +160,37 @@ async def test_a_business_number_is_good_for_one_transfer(company: Company) -> N
 async def test_no_usable_key(company: Company, key: str) -> None:
     answer = await company.http.post("/v1/transfers", json=asked(ALICE, BOB, 1), headers={"Idempotency-Key": key})
     assert said(answer) == (400, "idempotency_key_required")
+
+
+# Through the fast way in and through the framework alone: the same answer, and nothing has happened.
+WRONG = [
+    ("no such key", {"Authorization": "Bearer nobody"}, b"{}", "", (401, "invalid_api_key")),
+    ("a key without the permission", {"Authorization": "Bearer reader"}, b"@", "", (403, "insufficient_scope")),
+    ("no JSON", {}, b"{", "", (400, "invalid_json")),
+    ("a list", {}, b"[]", "", (400, "invalid_json")),
+    ("V23 a field twice", {}, b'{"amount":1,"amount":2}', "", (400, "invalid_json")),
+    ("V07 NaN", {}, b'{"amount":NaN}', "", (400, "invalid_json")),
+    ("an empty body", {}, b"", "", (400, "invalid_json")),
+    ("a missing field", {}, b"{}", "", (422, "missing_field")),
+    ("V04 a fraction", {}, b'{"amount":1.5}', "", (422, "missing_field")),
+    ("a query", {}, b"@", "?force=1", (422, "unknown_field")),
+    ("no idempotency key", {"Idempotency-Key": ""}, b"@", "", (400, "idempotency_key_required")),
+    ("another content type", {"Content-Type": "text/plain"}, b"@", "", (415, "unsupported_media_type")),
+]
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize(("what", "headers", "body", "query", "expected"), WRONG, ids=[case[0] for case in WRONG])
+async def test_what_is_wrong_is_said_the_same_way(
+    company: Company, what: str, headers: dict[str, str], body: bytes, query: str, expected: tuple[int, str], slow: bool
+) -> None:
+    http = company.framework if slow else company.http
+    given = {"Content-Type": "application/json", "Idempotency-Key": "once"} | headers
+    if headers.get("Authorization") == "Bearer reader":
+        given["Authorization"] = f"Bearer {await company.key('transfers:read')}"
+    sent = msgspec.json.encode(asked(ALICE, BOB, 1)) if body == b"@" else body
+    assert said(await http.post(f"/v1/transfers{query}", content=sent, headers=given)) == expected, what
+    assert await company.counts() == (0, 0, 0, 0, 0)
 
 
 async def test_a_cycle_in_one_batch_of_requests(company: Company) -> None:

@@ -27,6 +27,7 @@ from tael.payments.notice_endpoint import NoticeEndpoint
 from tael.refunds import routes as refund_routes
 from tael.risk import routes as risk_routes
 from tael.transfers import routes as transfer_routes
+from tael.transfers.endpoint import TransferEndpoint
 from tael.withdrawals import routes as withdrawal_routes
 
 
@@ -51,7 +52,7 @@ def front(parts: Parts, *, ready: Callable[[], Awaitable[dict[str, str]]]) -> tu
     scopes_of(routers)
     for router in routers:
         api.include_router(router)
-    return api, Gate(NoticeEndpoint(api, parts.notices))
+    return api, Gate(NoticeEndpoint(TransferEndpoint(api, parts.key_ring, parts.transfers), parts.notices))
 
 
 def scopes_of(routers: Sequence[APIRouter]) -> dict[tuple[str, str], str]:

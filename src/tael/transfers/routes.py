@@ -3,45 +3,23 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
 
 from tael.base.gate import AmbiguousRequest
-from tael.base.http import Body, StrictRoute
-from tael.base.money import MAX_MINOR, Money
-from tael.guard import IDEMPOTENCY_HEADER, Caller, claim_for, idempotency_key, requires
-from tael.payments.parameters import BusinessNo, Cursor, Limit, Number, as_cursor, as_id, as_response
+from tael.base.http import StrictRoute
+from tael.guard import IDEMPOTENCY_HEADER, Caller, idempotency_key, requires
+from tael.payments.parameters import Cursor, Limit, as_cursor, as_id, as_response
 from tael.payments.platform import Platform
 from tael.transfers import lookup
+from tael.transfers.bodies import MANY, ONE, NewBatch, NewTransfer, batch_command, transfer_command
 from tael.transfers.hold_routes import hold_routes
 from tael.transfers.holds import Holds
 from tael.transfers.lookup import Direction
-from tael.transfers.transfer import MOST, Move, StartBatch, StartTransfer, Transfers
+from tael.transfers.transfer import Transfers
 from tael.transfers.views import BatchView, TransferList, TransferView, transfer_view
 
 Reader = Annotated[Caller, requires("transfers:read")]
 Writer = Annotated[Caller, requires("transfers:write")]
 _HEADER: dict[str, object] = {"parameters": [IDEMPOTENCY_HEADER]}
-
-
-class NewTransfer(Body):
-    """Move `amount` minor units (fen) from one account to another, from its available funds or from a hold."""
-
-    from_account_id: Number
-    to_account_id: Number
-    amount: int = Field(ge=1, le=MAX_MINOR, description="Minor units: 100 is 1.00 CNY")
-    currency: str = Field(pattern="^[A-Z]{3}$")
-    note: str = Field(default="", max_length=127, description="Both sides see it")
-    business_transfer_no: BusinessNo | None = Field(default=None, description="Your own number; it is good for one")
-    from_hold: Number | None = Field(
-        default=None, description="An open hold of the payer; what the transfer leaves of it is available again"
-    )
-
-
-class NewBatch(Body):
-    """Many transfers in one request: all or nothing when `atomic`, else each for itself, in this order."""
-
-    atomic: bool
-    transfers: list[NewTransfer] = Field(min_length=1, max_length=MOST)
 
 
 def router(platform: Platform, transfers: Transfers, holds: Holds) -> APIRouter:
@@ -54,27 +32,21 @@ def router(platform: Platform, transfers: Transfers, holds: Holds) -> APIRouter:
 
 
 def _writing_routes(routes: APIRouter, transfers: Transfers) -> None:
-    @routes.post("/v1/transfers", status_code=201, response_model=TransferView, openapi_extra=_HEADER)
+    @routes.post(ONE, status_code=201, response_model=TransferView, openapi_extra=_HEADER)
     async def start_transfer(request: Request, body: NewTransfer, caller: Writer) -> Response:
         """Transfer at once, or not at all. Needs an Idempotency-Key."""
-        claim = claim_for(
-            book=caller.book, key=idempotency_key(request), endpoint="POST /v1/transfers", body=await request.body()
-        )
-        return as_response(await transfers.start(StartTransfer(claim, _move(body))))
+        key, raw = idempotency_key(request), await request.body()
+        return as_response(await transfers.start(transfer_command(body, book=caller.book, key=key, raw=raw)))
 
-    @routes.post("/v1/transfer_batches", status_code=201, response_model=BatchView, openapi_extra=_HEADER)
+    @routes.post(MANY, status_code=201, response_model=BatchView, openapi_extra=_HEADER)
     async def start_batch(request: Request, body: NewBatch, caller: Writer) -> Response:
         """Make up to 500 transfers. Needs an Idempotency-Key.
 
         An atomic batch is refused as a whole, with the code of its first refused transfer and its `place`. Of any
         other, the answer says at each place what was done or why not; only what was done has left a trace.
         """
-        claim = claim_for(
-            book=caller.book, key=idempotency_key(request), endpoint="POST /v1/transfer_batches",
-            body=await request.body(),
-        )  # fmt: skip
-        moves = [_move(one) for one in body.transfers]
-        return as_response(await transfers.start_batch(StartBatch(claim, moves, body.atomic)))
+        key, raw = idempotency_key(request), await request.body()
+        return as_response(await transfers.start_batch(batch_command(body, book=caller.book, key=key, raw=raw)))
 
 
 def _reading_routes(routes: APIRouter, platform: Platform) -> None:
@@ -110,11 +82,3 @@ def _reading_routes(routes: APIRouter, platform: Platform) -> None:
             data=[transfer_view(one) for one in shown], has_more=more,
             next=str(shown[-1].id) if shown and more else None,
         )  # fmt: skip
-
-
-def _move(body: NewTransfer) -> Move:
-    return Move(
-        debit=as_id(body.from_account_id), credit=as_id(body.to_account_id),
-        amount=Money(body.amount, body.currency), note=body.note, business_transfer_no=body.business_transfer_no,
-        hold=None if body.from_hold is None else as_id(body.from_hold),
-    )  # fmt: skip
