@@ -38,15 +38,17 @@ from tael_sandbox.receiver import Receiver
 BOOK = BookId(1)
 RECEIVER_PATH = "/shop"
 _PAUSE_S = 0.02
-_MASTER_KEY = "fault-run-key-" + "0123456789abcdef" * 2
+MASTER_KEY = "fault-run-key-" + "0123456789abcdef" * 2
 _SETTINGS = {
     "TAEL_RECOVERY_LADDER_S": "[1, 1, 2]",
     "TAEL_SUBMISSION_GUARD_S": "0",
     "TAEL_DATABASE_POOL": "12",
-    "TAEL_MASTER_KEY": _MASTER_KEY,
+    "TAEL_MASTER_KEY": MASTER_KEY,
 }
-
-
+_TRANSFERS = {
+    "transfer_scene_id": "1000",
+    "transfer_scene_report_infos": '[{"info_type": "活动名称", "info_content": "提现"}]',
+}
 _END_LEASES = (
     "update idempotency set locked_until = clock_timestamp() where status is null",
     "update task set due_at = clock_timestamp() where lease is not null and dead_at is null",
@@ -67,12 +69,17 @@ class DidNotStart(Exception):
 
 
 class TaelProcess:
-    """`tael up` on a fixed port, started and killed as often as wanted. `deaths` counts the times it was killed."""
+    """`tael up` on a fixed port, started and killed as often as wanted.
+
+    `deaths` counts the times it was killed; `crashed` names the crash points that it died at by itself.
+    """
 
     def __init__(self, home: Path, environment: Mapping[str, str], *, workers: int = 1) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.deaths = 0
+        self.crashed: list[str] = []
+        self._armed = ""
         self._log, self._words = home / f"tael-{self.port}.log", ("up", "--json", "--workers", str(workers))
         self._environment = {**environment, "TAEL_PORT": str(self.port)}
         self._process: asyncio.subprocess.Process | None = None
@@ -85,6 +92,7 @@ class TaelProcess:
 
     async def start(self, *, crash_at: str = "") -> bool:
         """Start and wait for /readyz; `crash_at` arms a crash point. False when it ended, but not by SIGKILL."""
+        self._armed = crash_at
         environment = {**self._environment, "TAEL_CRASH_AT": crash_at}
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -104,12 +112,16 @@ class TaelProcess:
         assert self._process is not None, "it was started"
         code = await self._process.wait()
         self.deaths += code == -signal.SIGKILL
+        if code == -signal.SIGKILL and self._armed:
+            self.crashed.append(self._armed.partition(":")[0])
         return code
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to a process that still lives."""
         assert self._process is not None, "it was started"
         if self._process.returncode is None:
+            if number is signal.SIGKILL:
+                self._armed = ""
             self._process.send_signal(number)
 
     async def end(self, number: signal.Signals) -> int:
@@ -152,10 +164,10 @@ class FaultStage:
                 raise DidNotStart(server.log()[-2000:])
         self._watches += [asyncio.create_task(self._watch(number)) for number in range(len(self.servers))]
 
-    async def subscribe(self) -> None:
-        """Register the receiver for every event of recharges."""
+    async def subscribe(self, *topics: str) -> None:
+        """Register the receiver for events: those of recharges, or of these topics."""
         async with self.client() as http:
-            body = {"url": self.receiver.url(RECEIVER_PATH), "topics": ["recharge.*"]}
+            body = {"url": self.receiver.url(RECEIVER_PATH), "topics": topics or ("recharge.*",)}
             made = await http.post("/v1/webhook_endpoints", json=body)
         self.receiver.secrets[RECEIVER_PATH] = msgspec.json.decode(made.content, type=Named).secret
 
@@ -228,17 +240,17 @@ async def _company(db: Database, sandbox: SandboxProcess) -> str:
     row = AccountRow(
         book=BOOK, id=ids.next(), name="sandbox", channel="wechat", mode="test", state="active",
         mchid=merchant.mchid, appid=merchant.appid, base_url=sandbox.base_url,
-        config={"serial_no": merchant.serial, "public_key_id": merchant.public_key_id},
+        config={"serial_no": merchant.serial, "public_key_id": merchant.public_key_id, **_TRANSFERS},
         secret_refs={
             "merchant_key": f"file:{merchant.private_key_path}", "apiv3_key": f"file:{merchant.apiv3_key_path}",
             "public_key": f"file:{merchant.public_key_path}",
         },
-        qps={Operation.CREATE: 1000, Operation.QUERY: 1000, Operation.CLOSE: 1000}, changed_at=clock.now(),
+        qps=dict.fromkeys(Operation, 1000), changed_at=clock.now(),
     )  # fmt: skip
     async with db.transaction() as tx:
         await open_book(tx, BOOK, name="Fault run", now=clock.now())
         await MerchantAccounts(registry.connectors(Transport())).add(tx, row)
-        key = await keys.issue(tx, book=BOOK, mode="test", name="faults", pepper=_MASTER_KEY.encode(), now=clock.now())
+        key = await keys.issue(tx, book=BOOK, mode="test", name="faults", pepper=MASTER_KEY.encode(), now=clock.now())
     await ids.release(db)
     return key
 

@@ -1,0 +1,298 @@
+"""`tael faults payments`: money in, about, back and out, while everything dies at random; then the books are compared.
+
+    round   customers at three channels -> two servers die and come back, each with the next crash points armed
+                                        -> now and then PostgreSQL with all its backends is killed as well
+            -> users confirm or refuse, banks pay, fail and send back -> what is open is finished
+            -> our books, the channels' own books and the customers' diary are compared
+
+Every crash point of these paths has its turn before one comes again. The channels lose notices, repeat and reorder
+them, drop replies and answer nonsense meanwhile. The same seed chooses the same kills, customers and troubles; the
+moments at which they meet are the machine's.
+"""
+
+import asyncio
+import logging
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cyclopts
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from tael.base.embedded import Server, embedded
+from tael_demo import faults_payments_world as world
+from tael_demo.faults_customers import Impatient
+from tael_demo.faults_payments_crowd import MOODS, Crowd, Plan, crowd
+from tael_demo.faults_payments_stage import TOPICS, hurry, open_channels
+from tael_demo.faults_payments_verdict import UNFINISHED, examine, unfinished
+from tael_demo.faults_stage import FaultStage, fault_stage, kill_postgres
+from tael_demo.faults_verdict import Findings
+from tael_sandbox.remote import Refused
+
+POINTS = (
+    "recharge.before_commit", "recharge.committed", "handover.channel_answered", "handover.before_commit",
+    "handover.committed", "notice.kept", "settle.before_commit", "settle.committed", "notice.before_acknowledgement",
+    "recover.query_answered", "recover.worked", "recover.close_answered", "recover.ended", "outbox.before_commit",
+    "outbox.published", "withdraw.before_commit", "withdraw.committed", "approve.before_commit", "approve.committed",
+    "payout.intent_before_commit", "payout.intent_committed", "payout.channel_answered",
+    "payout.recorded_before_commit", "payout.recorded", "refund.before_commit", "refund.committed",
+    "refund.channel_answered", "refund.query_answered", "refund.recorded_before_commit", "refund.recorded",
+    "transfer.before_commit", "transfer.committed",
+)  # fmt: skip
+"""Every crash point of money in, about, back and out."""
+CUSTOMERS, AT_ONCE, POINTS_A_ROUND = 40, 16, 3
+PATIENCE_S = 60
+
+app = cyclopts.App(name="faults-payments", help="Kill Tael and PostgreSQL while customers pay, refund and withdraw.")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round did. Kills, acknowledgements and what the channels did are counted since the start."""
+
+    number: int
+    kills: int
+    how: str
+    acknowledged: int
+    paid: int
+    refunded: int
+    paid_out: int
+    lost: int
+    doubled: int
+    unexplained: int
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong, and there was something to go wrong."""
+        return self.lost == self.doubled == self.unexplained == 0 < min(self.acknowledged, self.kills)
+
+
+@app.default
+def payments(*, rounds: int = 20, seed: int | None = None, json: bool = False) -> None:
+    """Play ROUNDS rounds; exit code 1 when something was lost, doubled or cannot be explained."""
+    chosen = seed if seed is not None else random.SystemRandom().randrange(10**6)
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # that PostgreSQL is away now and then is the purpose
+    out = Console(stderr=True)
+    out.print(f"seed {chosen}")
+    done = asyncio.run(_collect(rounds, chosen, out))
+    if json:
+        sys.stdout.write(msgspec.json.encode({"seed": chosen, "rounds": [asdict(one) for one in done]}).decode() + "\n")
+    else:
+        _show(done)
+    sys.exit(0 if len(done) == rounds and all(one.ok for one in done) else 1)
+
+
+async def play(
+    folder: Path, *, rounds: int, seed: int, customers: int = CUSTOMERS
+) -> AsyncGenerator[tuple[Round, Findings]]:
+    """Play rounds in `folder`, which every user may pass through; yields each with what was found."""
+    with embedded(folder / "database") as server:
+        async with fault_stage(folder, server.dsn, servers=2) as stage:
+            channels = await open_channels(stage)
+            async with crowd(stage, channels, folder, seed=seed) as people:
+                await stage.start()
+                await stage.subscribe(*TOPICS)
+                people.shop = await people.account(1)
+                run = Run(stage, server, people, random.Random(seed), customers)  # noqa: S311 (no secret)
+                for number in range(1, rounds + 1):
+                    yield await run.round(number)
+
+
+class Run:
+    """One run: everything it needs, and its dice. `died` counts the crash points that processes died at."""
+
+    def __init__(
+        self, stage: FaultStage, server: Server, people: Crowd, dice: random.Random, customers: int = CUSTOMERS
+    ) -> None:
+        self._stage, self._server, self._people, self._dice, self._customers = stage, server, people, dice, customers
+        self._points: list[str] = []
+        self._postgres_kills = 0
+
+    async def round(self, number: int) -> tuple[Round, Findings]:
+        """Load, kills, healing, verdict."""
+        await world.arm(self._stage, self._dice)
+        plans = [self._plan(number, one) for one in range(self._customers)]
+        slots, crashed = asyncio.Semaphore(AT_ONCE), self._crashed()
+        load = asyncio.gather(*(self._customer(plan, slots) for plan in plans))
+        turning = asyncio.create_task(self._turn())
+        how = await self._kill(load)
+        try:
+            await load
+            await self._stage.sandbox.heal()
+            await world.send_back(self._stage, self._dice)
+            await finish(self._people, self._dice)
+        finally:
+            turning.cancel()
+            await asyncio.wait([turning])
+        died = self._crashed() - crashed
+        return await self._judge(number, f"{how}; died at {', '.join(sorted(died.elements())) or 'none'}")
+
+    async def _customer(self, plan: Plan, slots: asyncio.Semaphore) -> None:
+        async with slots:
+            await self._people.journey(plan)
+
+    async def _turn(self) -> None:
+        """Users and banks do their part, and time passes for what waits for it."""
+        while True:
+            await world.tick(self._stage, self._dice)
+            await hurry(self._stage)
+            await asyncio.sleep(0.5)
+
+    async def _kill(self, load: asyncio.Future[list[None]]) -> str:
+        """Kill both servers in turn, each time with the next crash point armed for its next life."""
+        kills: list[str] = []
+        for turn in range(2 * POINTS_A_ROUND):
+            await asyncio.sleep(0.5 + self._dice.random())
+            if load.done():
+                break
+            number = turn % len(self._stage.servers)
+            self._stage.next_crash[number] = f"{self._next_point()}:{self._dice.randint(1, 3)}"
+            self._stage.servers[number].send(signal.SIGKILL)
+            kills.append(f"server {number}")
+            if turn == POINTS_A_ROUND and self._dice.randrange(2):
+                await kill_postgres(self._server)
+                self._postgres_kills += 1
+                kills.append("postgres")
+        return f"killed {', '.join(f'{name} x{count}' for name, count in sorted(Counter(kills).items()))}"
+
+    def _next_point(self) -> str:
+        if not self._points:
+            self._points = self._dice.sample(POINTS, len(POINTS))
+        return self._points.pop()
+
+    def _crashed(self) -> Counter[str]:
+        return Counter(point for server in self._stage.servers for point in server.crashed)
+
+    def _plan(self, number: int, one: int) -> Plan:
+        dice = self._dice
+        return Plan(
+            number=f"{number}-{one}", owner=number * 1_000 + one + 1, buys=dice.randrange(3) == 0,
+            channel=dice.choice(("wechat", "alipay")), payee=dice.choice(("bank_card", "wechat_user", "alipay_user")),
+            mood=dice.choice(MOODS), amount=dice.randint(1_000, 50_000),
+            verdict=dice.choice(("approve", "approve", "approve", "approve", "reject", "cancel", "race")),
+            repeats=dice.randrange(8) > 0,
+        )  # fmt: skip
+
+    async def _judge(self, number: int, how: str) -> tuple[Round, Findings]:
+        findings, told = await examine(self._people), await world.read(self._stage)
+        done = Round(
+            number, self._stage.deaths + self._postgres_kills, how, len(self._people.diary.told),
+            _count(told.paid), _count(told.refunded), _count(told.paid_out),
+            len(findings.lost), len(findings.doubled), len(findings.unexplained),
+        )  # fmt: skip
+        return done, findings
+
+
+async def finish(people: Crowd, dice: random.Random) -> None:
+    """Let everything end: what nobody pays is closed, what nobody decides is decided. Raises `Impatient`."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        await world.tick(people.stage, dice)
+        await hurry(people.stage)
+        told = await world.read(people.stage)
+        async with people.stage.db.transaction() as tx:
+            unpaid, waiting = await tx.fetch(_UNPAID), await tx.fetch(_WAITING)
+        for row in unpaid:
+            if not told.paid[str(row["attempt_no"])]:
+                if row["channel"] == "alipay":  # a code that nobody has opened is only over when its time is
+                    with suppress(Refused):
+                        await people.stage.sandbox.alipay.scan(str(row["attempt_no"]))
+                await people.close(f"/v1/{row['kind']}s/{row['order_no']}")
+        await _tell_again(people, told)
+        for row in waiting:
+            await people.decide(str(row["order_no"]), dice.choice(("approve", "reject")))
+        await people.stage.sandbox.drain()
+        if await _returned(people, told):
+            await hurry(people.stage, within_s=2 * 86_400)
+            left = ["what a bank sent back"]
+        else:
+            async with people.stage.db.transaction() as tx:
+                left = unfinished(await tx.fetch(UNFINISHED))
+        if not left:
+            return
+        if time.monotonic() > until:
+            raise Impatient(f"unfinished: {left[:8]}")
+        await asyncio.sleep(0.3)
+
+
+async def _tell_again(people: Crowd, told: world.Told) -> None:
+    """The channels repeat their notices of payments that nobody here has a reason to ask about: second ones, late ones.
+
+    An open attempt is left alone: recovery has to find out what became of it by itself.
+    """
+    async with people.stage.db.transaction() as tx:
+        rows = await tx.fetch(_ENDED)
+    for row in rows:
+        number = str(row["attempt_no"])
+        if len(told.paid[number]) > row["booked"]:
+            again = people.stage.sandbox.alipay if row["channel"] == "alipay" else people.stage.sandbox
+            with suppress(Refused):
+                await again.renotify(number)
+
+
+async def _returned(people: Crowd, told: world.Told) -> bool:
+    """Whether a bank has sent something back that we have not booked yet."""
+    async with people.stage.db.transaction() as tx:
+        booked = await tx.fetchval("select count(*) from payment_attempt where state = 'returned'")
+    return booked != _count(told.returned)
+
+
+def _count(amounts: world.Amounts) -> int:
+    return sum(map(len, amounts.values()))
+
+
+@contextmanager
+def _folder() -> Generator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tael-faults-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+async def _collect(rounds: int, seed: int, out: Console) -> list[Round]:
+    done: list[Round] = []
+    with _folder() as folder:
+        async for one, findings in play(folder, rounds=rounds, seed=seed):
+            done.append(one)
+            out.print(f"round {one.number}: {one.how}: {'ok' if one.ok else 'WRONG'}", highlight=False)
+            for line in findings.all:
+                out.print(f"  {line}", style="red", markup=False, highlight=False)
+    return done
+
+
+def _show(rounds: list[Round]) -> None:
+    names = ("round", "kills", "acknowledged", "paid", "refunded", "paid out", "lost", "doubled", "unexplained")
+    table = Table(*names)
+    for one in rounds:
+        shown = [str(value) for name, value in asdict(one).items() if name != "how"]
+        table.add_row(*shown, style="" if one.ok else "red")
+    Console().print(table)
+    if rounds:
+        last = rounds[-1]
+        Console().print(
+            f"kills={last.kills} acknowledged={last.acknowledged} lost={sum(one.lost for one in rounds)} "
+            f"doubled={sum(one.doubled for one in rounds)} unexplained={sum(one.unexplained for one in rounds)}",
+            highlight=False,
+        )
+
+
+_UNPAID = """select o.kind, o.order_no, a.attempt_no, a.channel
+             from payment_order o join payment_attempt a using (book, order_no)
+             where o.kind in ('recharge', 'payment') and o.state in ('created', 'paying', 'unknown')
+                   and a.state in ('created', 'paying', 'unknown')"""
+_ENDED = """select a.attempt_no, a.channel, count(p.pos) as booked
+            from payment_attempt a join payment_order o using (book, order_no)
+                 left join posting p on p.book = a.book and p.order_no = a.order_no and p.code in (101, 102, 103)
+            where o.kind in ('recharge', 'payment') and a.state in ('paid', 'closed', 'failed') group by 1, 2"""
+_WAITING = "select order_no from payment_order where kind = 'withdrawal' and state = 'reviewing'"
+
+if __name__ == "__main__":
+    app()
