@@ -1,8 +1,9 @@
 """The stage: every process that the demo needs, started in order and ended in reverse.
 
-    embedded PostgreSQL (or TAEL_DATABASE_URL) -> WeChat Pay simulator -> `tael up` -> a business's receiver
+    embedded PostgreSQL (or TAEL_DATABASE_URL) -> simulated channels -> `tael up` -> a business's receiver
 
-Tael runs as a process of its own, so that it can be killed in the middle of a payment.
+Tael runs as a process of its own, so that it can be killed in the middle of a payment. Two people have keys: wang, who
+asks, and li, who approves what wang has asked for.
 """
 
 import asyncio
@@ -25,17 +26,17 @@ from tael.base.embedded import embedded
 from tael.base.ids import Ids
 from tael.base.migrate import migrate
 from tael.base.settings import Settings
-from tael.channels import registry
-from tael.channels.accounts import AccountRow, MerchantAccounts
-from tael.channels.transport import Transport
 from tael.console import access
 from tael.guard import keys
 from tael.ledger import BookId, open_book
+from tael_demo.merchants import at_channel, banks_of, connect
 from tael_sandbox import SandboxProcess
 from tael_sandbox.receiver import Receiver
 
 BOOK = 1
 PORTS = range(8700, 8720)
+MAKER, CHECKER = "wang", "li"
+TOPICS = ("recharge.*", "payment.*", "refund.*", "withdrawal.*", "transfer.*")
 
 
 class Server:
@@ -89,16 +90,45 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Merchants:
+    """The merchant accounts by name: our ids, and their names in the channels' own book."""
+
+    ids: dict[str, int]
+    at_channel: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """API keys of the one who asks and the one who approves; console keys of a visitor and of the one who approves."""
+
+    maker: str
+    checker: str
+    visitor_link: str
+    checker_link: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything that runs. `http` carries the company's API key, `webhook_secret` is the receiver's."""
+    """Everything that runs. `http` carries the key of the company's maker, `checker` that of the second person."""
 
     server: Server
     sandbox: SandboxProcess
     receiver: Receiver
     http: httpx2.AsyncClient
+    checker: httpx2.AsyncClient
     db: Database
-    console_url: str
+    merchants: Merchants
+    keys: Keys
     postgres: str
+
+    @property
+    def console_url(self) -> str:
+        """The status page, for a visitor who may look."""
+        return f"{self.server.url}/console?key={self.keys.visitor_link}"
+
+    def to_decide(self, path: str) -> str:
+        """A page of the console, for the person who may approve there."""
+        return f"{self.server.url}/console/{path}?key={self.keys.checker_link}"
 
 
 @contextlib.asynccontextmanager
@@ -126,18 +156,21 @@ async def stage(home: Path) -> AsyncGenerator[Stage]:
         db = await stack.enter_async_context(await Database.connect(dsn, min_size=1, max_size=4))
         await migrate(db)
         (home / "sandbox.port").write_text(str(sandbox.port))
-        key, link = await _company(settings, db, sandbox)
+        keys_of_people, merchants = await _company(settings, db, sandbox)
         server = Server(settings, dsn)
         stack.push_async_callback(server.stop)
         receiver = await stack.enter_async_context(Receiver())
         await server.start()
-        http = await stack.enter_async_context(
-            httpx2.AsyncClient(
-                base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+        http, checker = [
+            await stack.enter_async_context(
+                httpx2.AsyncClient(
+                    base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=60, trust_env=False
+                )
             )
-        )
+            for key in (keys_of_people.maker, keys_of_people.checker)
+        ]
         await _subscribe(http, receiver)
-        yield Stage(server, sandbox, receiver, http, db, f"{server.url}/console?key={link}", await _version(db))
+        yield Stage(server, sandbox, receiver, http, checker, db, merchants, keys_of_people, await _version(db))
 
 
 async def _entered(
@@ -146,42 +179,30 @@ async def _entered(
     return await stack.enter_async_context(manager)
 
 
-async def _company(settings: Settings, db: Database, sandbox: SandboxProcess) -> tuple[str, str]:
-    """The company's book, an API key of this run and its merchant account at the simulator."""
+async def _company(settings: Settings, db: Database, sandbox: SandboxProcess) -> tuple[Keys, Merchants]:
+    """The company's book, keys of this run for its two people, and its merchant accounts at the simulator."""
     clock = await DatabaseClock.synchronised(db)
-    ids, secret, merchant = await Ids.lease(db, clock.now), master_key(settings), sandbox.merchant
-    row = AccountRow(
-        book=BOOK, id=ids.next(), name=f"sandbox-{sandbox.port}", channel="wechat", mode="test", state="active",
-        mchid=merchant.mchid, appid=merchant.appid, base_url=sandbox.base_url,
-        config={"serial_no": merchant.serial, "public_key_id": merchant.public_key_id},
-        secret_refs={
-            "merchant_key": f"file:{merchant.private_key_path}", "apiv3_key": f"file:{merchant.apiv3_key_path}",
-            "public_key": f"file:{merchant.public_key_path}",
-        },
-        qps={}, changed_at=clock.now(),
-    )  # fmt: skip
-    accounts = MerchantAccounts(registry.connectors(Transport()))
+    ids, secret, banks = await Ids.lease(db, clock.now), master_key(settings), await banks_of(sandbox)
+    now = clock.now()
     async with db.transaction() as tx:
-        await open_book(tx, BookId(BOOK), name="Demo company", now=clock.now())
-        if await tx.fetchval("select count(*) from merchant_account where book = $1", BOOK) == 0:
-            await accounts.add(tx, row)
-        else:
-            await tx.execute(
-                "update merchant_account set base_url = $2, changed_at = $3 where book = $1",
-                BOOK,
-                row.base_url,
-                clock.now(),
-            )
-        key = await keys.issue(tx, book=BOOK, mode="test", name="demo", pepper=secret, now=clock.now())
+        await open_book(tx, BookId(BOOK), name="Demo company", now=now)
+        accounts = await connect(tx, sandbox, banks, book=BOOK, ids=ids, now=now)
+        approves = [scope for scope in keys.SCOPES if scope.endswith((":approve", ":read"))]
+        maker = await keys.issue(tx, book=BOOK, mode="test", name="demo", pepper=secret, now=now, person=MAKER)
+        checker = await keys.issue(
+            tx, book=BOOK, mode="test", kind="rk", name="demo", scopes=approves, pepper=secret,
+            now=now, person=CHECKER,
+        )  # fmt: skip
     await ids.release(db)
-    return key, access.make_key(secret, now=clock.now())
+    links = (access.make_key(secret, now=now), access.make_key(secret, now=now, person=CHECKER))
+    return Keys(maker, checker, *links), Merchants(accounts, at_channel(sandbox, banks))
 
 
 async def _subscribe(http: httpx2.AsyncClient, receiver: Receiver) -> None:
     """Register this run's receiver in the place of those of earlier runs."""
     for endpoint in (await http.get("/v1/webhook_endpoints")).json()["data"]:
         await http.delete(f"/v1/webhook_endpoints/{endpoint['id']}")
-    made = await http.post("/v1/webhook_endpoints", json={"url": receiver.url("/shop"), "topics": ["recharge.*"]})
+    made = await http.post("/v1/webhook_endpoints", json={"url": receiver.url("/shop"), "topics": list(TOPICS)})
     made.raise_for_status()
     receiver.secrets["/shop"] = made.json()["secret"]
 
