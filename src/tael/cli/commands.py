@@ -29,6 +29,7 @@ from tael.cli import (
     routing,
     serve,
     tasks,
+    transfers,
     withdrawals,
 )
 from tael.cli.connection import connect, database_url
@@ -45,6 +46,7 @@ for part in (
     tasks.app,
     faults.app,
     adjustments.app,
+    transfers.app,
     withdrawals.app,
     alerts.app,
 ):

@@ -3,6 +3,7 @@
 Uses the ledger; knows nothing of channels, orders or the businesses above it, which listen to its events.
 """
 
+from tael.transfers.store import Transfer
 from tael.transfers.views import TOPICS
 
-__all__ = ["TOPICS"]
+__all__ = ["TOPICS", "Transfer"]
