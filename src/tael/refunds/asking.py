@@ -41,6 +41,7 @@ from tael.orders import (
     save,
 )
 from tael.payments.from_balance import BALANCE
+from tael.payments.fulfilment import waive
 from tael.payments.handover import Answer
 from tael.payments.leaving_out import LeftOut, Refused, committed, require_all
 from tael.payments.platform import Platform
@@ -230,6 +231,7 @@ class Asking:
                 events.append(refund_event("refund.succeeded", rows[index].order, rows[index].attempt, row.refund))
                 events.append(order_event("refunded", payment, intents[index].paid))
         await save(tx, [*(row.order for row in done), *payments.values()], [row.attempt for row in done])
+        await waive(tx, list(payments.values()), now=now)
         await outbox.emit(tx, events, ids=platform.ids, now=now)
         await enqueue(tx, platform, [row for row in rows.values() if row.refund.source is not Source.BALANCE])
         results = {index: self._result(intents[index], row) for index, row in rows.items()}

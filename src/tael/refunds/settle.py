@@ -20,6 +20,7 @@ from tael.guard import finish
 from tael.ledger import Posting, require_posted
 from tael.orders import attempts_of, lock_by_attempt, lock_orders, save
 from tael.payments import evidence, suspense
+from tael.payments.fulfilment import waive
 from tael.payments.handover import Answer
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.views import order_event
@@ -84,6 +85,7 @@ class Settling:
             + [plan.payments[key] for key in sorted(plan.touched_payments)],
             [plan.rows[key].attempt for key in sorted(plan.touched)],
         )
+        await waive(tx, [plan.payments[key] for key in sorted(plan.touched_payments)], now=now)
         kept = [one.exchange for one in said if one.exchange is not None]
         await evidence.keep_exchanges(tx, kept, ids=self._platform.ids, now=now)
         await evidence.note_verdicts(tx, _noted(said, verdicts))
