@@ -102,7 +102,7 @@ _EARLIER: Final = f"""
     union all
     select {_TRANSFER} from transfer where business_transfer_no is not null and book = any($1::bigint[])
         and business_transfer_no = any($3::text[])"""  # noqa: S608 (our own columns)
-_ONE: Final = f"select {_TRANSFER} from transfer where book = $1 and order_no = $2"  # noqa: S608 (our own columns)
+_ONE: Final = f"select {_TRANSFER} from transfer where book = $1 and order_no = any($2::text[])"  # noqa: S608 (our own columns)
 _OF_BATCHES: Final = f"""
     select {_TRANSFER} from transfer where batch_no is not null and book = any($1::bigint[])
         and batch_no = any($2::text[]) order by book, batch_no, place"""  # noqa: S608 (our own columns)
@@ -146,7 +146,7 @@ async def earlier_transfers(tx: Tx, transfers: Sequence[Transfer]) -> list[Trans
 
 async def find_transfer(tx: Tx, *, book: int, order_no: str) -> Transfer | None:
     """One transfer."""
-    row = await tx.fetchrow(_ONE, book, order_no)
+    row = await tx.fetchrow(_ONE, book, [order_no])
     return None if row is None else _read_transfer(row)
 
 
@@ -191,8 +191,8 @@ async def earlier_batches(tx: Tx, batches: Sequence[Batch]) -> list[Batch]:
 async def find_batch(tx: Tx, *, book: int, batch_no: str) -> Batch | None:
     """One batch."""
     row = await tx.fetchrow(
-        f"select {_BATCH} from transfer_batch where book = $1 and batch_no = $2",  # noqa: S608 (our own columns)
-        book, batch_no,
+        f"select {_BATCH} from transfer_batch where book = $1 and batch_no = any($2::text[])",  # noqa: S608 (our own columns)
+        book, [batch_no],
     )  # fmt: skip
     return None if row is None else Batch(*row)
 
@@ -238,8 +238,8 @@ async def insert_hold(tx: Tx, hold: Hold) -> bool:
 async def hold_of_key(tx: Tx, *, book: int, request_key: str) -> Hold | None:
     """The hold that a request key opened."""
     row = await tx.fetchrow(
-        f"select {_HOLD} from fund_hold where book = $1 and request_key = $2",  # noqa: S608 (our own columns)
-        book, request_key,
+        f"select {_HOLD} from fund_hold where book = $1 and request_key = any($2::text[])",  # noqa: S608 (our own columns)
+        book, [request_key],
     )  # fmt: skip
     return None if row is None else Hold(*row)
 
@@ -247,8 +247,8 @@ async def hold_of_key(tx: Tx, *, book: int, request_key: str) -> Hold | None:
 async def find_hold(tx: Tx, *, book: int, id: int) -> Hold | None:
     """One hold."""
     row = await tx.fetchrow(
-        f"select {_HOLD} from fund_hold where book = $1 and id = $2",  # noqa: S608 (our own columns)
-        book, id,
+        f"select {_HOLD} from fund_hold where book = $1 and id = any($2::bigint[])",  # noqa: S608 (our own columns)
+        book, [id],
     )  # fmt: skip
     return None if row is None else Hold(*row)
 
