@@ -251,10 +251,12 @@ class Company:
         body = {"owner": str(owner), "kind": "bank_card", "number": card, "holder": holder, "bank": "招商银行"}
         return _read(await self._http.post("/v1/payees", json=body), _Id, 200, 201).id
 
-    async def withdraw(self, account: str, payee: str, amount: int, *, key: str) -> Withdrawal | Problem:
+    async def withdraw(
+        self, account: str, payee: str, amount: int, *, key: str, description: str = "提现"
+    ) -> Withdrawal | Problem:
         """Ask for a withdrawal; a refusal is an answer too."""
         body = {
-            "account_id": account, "payee_id": payee, "amount": amount, "currency": _CNY, "description": "提现",
+            "account_id": account, "payee_id": payee, "amount": amount, "currency": _CNY, "description": description,
         }  # fmt: skip
         said = await self._post("/v1/withdrawals", body, key=key)
         return _read(said, Problem, 422) if said.status_code == 422 else _read(said, Withdrawal, 201)

@@ -56,7 +56,7 @@ async def approved(play: Play, customer: Customer, pressed: "asyncio.Queue[str] 
         has = await company.account(customer.account)
         play.check(f"rejected in the console: available {yuan(has.available)} again", has.available == 100_00)
         play.say(f"{MAKER} asks once more, and {CHECKER} approves by API")
-        decided = await _approve(play, await _ask(play, customer, 30_00, again="-again"))
+        decided = await _approve(play, await _ask(play, customer, 30_00, description="提现 2"))
     customer.asked.append(decided.order_no)
     assert decided.approval is not None, "it has just been decided"
     who = [one.checker for one in decided.approval.decisions]
@@ -125,8 +125,15 @@ async def paid(play: Play, customer: Customer) -> None:
     await play.until_told(customer.asked[-1])
 
 
-async def _ask(play: Play, customer: Customer, amount: int, *, again: str = "") -> Withdrawal:
-    said = await play.company.withdraw(customer.account, customer.payee, amount, key=f"out-{play.run}-{amount}{again}")
+async def _ask(play: Play, customer: Customer, amount: int, *, description: str = "提现") -> Withdrawal:
+    """Another description makes it another request: an identical one is refused for ten seconds as a double click."""
+    said = await play.company.withdraw(
+        customer.account,
+        customer.payee,
+        amount,
+        key=f"out-{play.run}-{amount}-{len(description)}",
+        description=description,
+    )
     if isinstance(said, Problem):
         raise Broken(f"the withdrawal was refused: {said.code} {said.reason or ''}")
     return said
