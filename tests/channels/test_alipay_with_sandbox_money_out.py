@@ -152,6 +152,15 @@ async def test_a_broken_payout_query_concludes_nothing(market: Market, kind: str
     assert (await market.query_payout()).value.state is PayoutState.PAID
 
 
+async def test_a_payout_whose_reply_comes_too_late_is_unknown_and_paid(market: Market):
+    await market.paid()
+    await market.break_("fund.trans.uni.transfer", "delay_ms", delay_ms=2_500)
+    late = await market.payout()
+    assert (late.outcome, late.error.code, late.error.retry) == (Outcome.UNKNOWN, "timeout", Retry.QUERY_FIRST)
+    assert (await market.query_payout()).value.state is PayoutState.PAID
+    assert await market.sent_minor() == 5_000
+
+
 async def test_payouts_that_are_refused_for_good(market: Market):
     merchant = await market.sim.alipay.create_merchant(NewAlipayMerchant())
     market.account = account_of(merchant, market.sim.base_url, mode="certificate")
