@@ -154,7 +154,7 @@ async def _start(settings: Settings, db: Database, clock: Clock) -> System:
         jobs=Jobs(db, chores.jobs(), clock.now),
         relay=Relay(db, listeners(parts), clock.now), courier=Courier(parts.callbacks),
         recoverer=Worker(db, RECOVERY, parts.recovery.work, clock.now, concurrency=32),
-        payer=Worker(db, PAYOUT, parts.payouts.work, clock.now, concurrency=64),
+        payer=Worker(db, PAYOUT, parts.payouts.work, clock.now, concurrency=256),
         refunder=Worker(db, REFUNDS, parts.refunds.work, clock.now, concurrency=32),
         fulfiller=Worker(db, FULFIL, Fulfilments(parts.platform).work, clock.now, concurrency=8, poll_s=2),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from tael.alerts import Alert, raise_alert
 from tael.base import outbox, tasks
 from tael.base.crash import crash_point
 from tael.base.db import Tx, UniqueViolation
@@ -34,6 +35,7 @@ from tael.orders import (
     save,
 )
 from tael.payments import evidence, suspense
+from tael.payments.alarms import PAYMENT_CONTRADICTION
 from tael.payments.fulfilment import expect
 from tael.payments.kinds import KINDS, kind_of
 from tael.payments.platform import Platform
@@ -134,6 +136,7 @@ class Settlement:
         await outbox.emit(tx, plan.events, ids=self._ids, now=now)
         await tasks.cancel(tx, RECOVERY, plan.settled)
         await evidence.note_verdicts(tx, _noted(facts, outcomes))
+        await raise_alert(tx, _alarms(facts, outcomes), ids=self._ids, now=now)
         await self._post(tx, plan, now=now)
         return outcomes
 
@@ -289,6 +292,14 @@ def _is_ours(fact: Fact, order: Order, attempt: Attempt) -> bool:
 
 def _credit_refused(result: Result) -> bool:
     return result.outcome is Outcome.CREDIT_ACCOUNT_CLOSED
+
+
+def _alarms(facts: Sequence[Fact], outcomes: Outcomes) -> list[Alert]:
+    return [
+        Alert(fact.account.book, PAYMENT_CONTRADICTION, fact.payment.number, {"channel_ref": fact.payment.channel_ref})
+        for fact, outcome in zip(facts, outcomes, strict=True)
+        if outcome is Verdict.CONTRADICTS
+    ]
 
 
 def _noted(facts: Sequence[Fact], outcomes: Outcomes) -> list[tuple[int, int, str]]:

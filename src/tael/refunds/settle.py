@@ -11,15 +11,18 @@ from datetime import datetime
 
 import structlog
 
+from tael.alerts import Alert, raise_alert
 from tael.base import outbox, tasks
 from tael.base.batch import Batcher
 from tael.base.crash import crash_point
 from tael.base.db import Tx, UniqueViolation
 from tael.base.errors import TaelError
+from tael.channels.contract import RefundState
 from tael.guard import finish
 from tael.ledger import Posting, require_posted
 from tael.orders import attempts_of, lock_by_attempt, lock_orders, save
 from tael.payments import evidence, suspense
+from tael.payments.alarms import REFUND_ABNORMAL, REFUND_CONTRADICTION
 from tael.payments.fulfilment import waive
 from tael.payments.handover import Answer
 from tael.payments.platform import MAX_WAIT_MS, Platform
@@ -89,6 +92,7 @@ class Settling:
         kept = [one.exchange for one in said if one.exchange is not None]
         await evidence.keep_exchanges(tx, kept, ids=self._platform.ids, now=now)
         await evidence.note_verdicts(tx, _noted(said, verdicts))
+        await raise_alert(tx, _alarms(said, verdicts), ids=self._platform.ids, now=now)
         await self._suspense(tx, plan)
         await self._tell(tx, plan, now=now)
         ended = [(one.row.attempt.book, one.row.attempt.attempt_no) for one in plan.entries]
@@ -151,6 +155,17 @@ class Settling:
 
 def _shown(row: Row | None) -> Answer | None:
     return None if row is None else answer(row.order, row.attempt, row.refund)
+
+
+def _alarms(said: Sequence[Said], verdicts: Sequence[Verdict | TaelError]) -> list[Alert]:
+    found: list[Alert] = []
+    for one, verdict in zip(said, verdicts, strict=True):
+        state = one.view.state if one.view else None
+        if verdict is Verdict.CONTRADICTS or isinstance(verdict, NotOurRefund):
+            found.append(Alert(one.account.book, REFUND_CONTRADICTION, one.number, {"state": state}))
+        elif verdict is Verdict.NOTED and state is RefundState.ABNORMAL:
+            found.append(Alert(one.account.book, REFUND_ABNORMAL, one.number))
+    return found
 
 
 def _noted(said: Sequence[Said], verdicts: Sequence[Verdict | TaelError]) -> list[tuple[int, int, str]]:

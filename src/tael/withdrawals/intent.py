@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from tael import approvals, routing
+from tael.alerts import Alert, clear, raise_alert
 from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.money import Money
@@ -31,6 +32,7 @@ from tael.orders import (
     open_attempts,
     save,
 )
+from tael.payments.alarms import PAYOUT_WAITS
 from tael.payments.platform import Platform
 from tael.routing import Considered, NoRoute, Wanted
 from tael.withdrawals.candidates import Wish, able, others
@@ -113,6 +115,9 @@ class Intents:
         steps |= await self._commit(tx, choices, now=now)
         reasons = [(known[key], step.reason) for key, step in steps.items() if isinstance(step, Waiting | Halted)]
         await _note(tx, reasons)
+        waits = [(one, reason) for one, reason in reasons if one.order.reason != reason]
+        alarms = [Alert(one.order.book, PAYOUT_WAITS, one.order.order_no, {"reason": why}) for one, why in waits]
+        await raise_alert(tx, alarms, ids=self._platform.ids, now=now)
         return [steps[key] for key in keys]
 
     async def explain(self, tx: Tx, found: Found) -> list[Considered]:
@@ -185,6 +190,8 @@ class Intents:
             orders.append(replace(move_order(order, OrderState.PAYING, tells=False), reason=None))
             steps[order.book, order.order_no] = Send(attempt, choice.wish)
         await save(tx, orders, [])
+        waited = [choice.found.order for choice, _ in taken if choice.found.order.reason]
+        await clear(tx, [(order.book, PAYOUT_WAITS, order.order_no) for order in waited], now=now)
         return steps
 
     def _wanted(self, choice: _Choice) -> Wanted:

@@ -19,6 +19,7 @@ from datetime import timedelta
 import structlog
 from prometheus_client import Counter
 
+from tael.alerts import Alert, raise_alert
 from tael.base.batch import Batcher
 from tael.base.crash import crash_point
 from tael.base.db import Tx
@@ -26,6 +27,8 @@ from tael.base.errors import TaelError
 from tael.base.tasks import Again, Dead, Done, Task
 from tael.base.tasks import Verdict as Fate
 from tael.channels.contract import Operation, Outcome, PayoutNotPossible, PayoutRef
+from tael.orders import Attempt
+from tael.payments.alarms import PAYOUT_UNKNOWN
 from tael.payments.notices import PayoutTold
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.risk import Risk
@@ -35,11 +38,9 @@ from tael.withdrawals.intent import Ask, Halted, Intents, Over, Send, Step, Wait
 from tael.withdrawals.lookup import Found
 from tael.withdrawals.payees import Payees
 from tael.withdrawals.said import Said, Verdict, answered
-from tael.withdrawals.settle import LATE_QUERY_S, Settling
+from tael.withdrawals.settle import LATE_QUERY_S, PATIENCE_S, Settling
 from tael.withdrawals.store import Key
 
-PATIENCE_S = 3 * 86_400
-"""From when on a payout that nobody can tell the end of is reported as such, each time it is asked about."""
 _STEPS = 16
 """Steps in one go: there are not that many merchant accounts to refuse one after the other."""
 
@@ -72,7 +73,7 @@ class Payouts:
                 case Send() | Ask():
                     verdict = await self._carry_out(step)
             if verdict is not Verdict.NEXT:
-                return self._fate(task, step, verdict)
+                return await self._fate(task, step, verdict)
         return self._later(task, "every merchant account refused")
 
     async def settle_notices(self, told: Sequence[PayoutTold]) -> list[str | TaelError]:
@@ -103,9 +104,11 @@ class Payouts:
         return steps
 
     async def _carry_out(self, step: Send | Ask) -> Verdict | TaelError:
-        """Call the channel and record what it said; a payout that it does not know is sent again, unchanged."""
-        verdict = await (self._send(step) if isinstance(step, Send) else self._ask(step))
-        if verdict is Verdict.RESEND and isinstance(step, Ask):
+        """Call the channel and record what it said; a payout that it does not know is sent again, unchanged, unless
+        it may have forgotten it: paid and forgotten looks like never heard of."""
+        forgotten = self._may_be_forgotten(step.attempt)
+        verdict = await (self._send(step) if isinstance(step, Send) and not forgotten else self._ask(step))
+        if verdict is Verdict.RESEND and isinstance(step, Ask) and not forgotten:
             verdict = await self._send(Send(step.attempt, step.wish))
         found = type(verdict).__name__ if isinstance(verdict, TaelError) else verdict.value
         _PAYOUTS.labels(step.attempt.channel, found).inc()
@@ -123,7 +126,7 @@ class Payouts:
         crash_point("payout.channel_answered")
         return await self._recording.submit(answered(account, number, Operation.PAYOUT, result))
 
-    async def _ask(self, step: Ask) -> Verdict | TaelError:
+    async def _ask(self, step: Send | Ask) -> Verdict | TaelError:
         account, attempt = self._platform.account_of(step.attempt), step.attempt
         result = await self._platform.accounts.pays_out(account).query_payout(
             account, PayoutRef(attempt.attempt_no, attempt.channel_ref, attempt.created_at), now=self._platform.now()
@@ -131,7 +134,11 @@ class Payouts:
         crash_point("payout.channel_answered")
         return await self._recording.submit(answered(account, attempt.attempt_no, Operation.QUERY_PAYOUT, result))
 
-    def _fate(self, task: Task, step: Send | Ask, verdict: Verdict | TaelError) -> Fate:
+    def _may_be_forgotten(self, attempt: Attempt) -> bool:
+        remembers_s = self._platform.connector(self._platform.account_of(attempt)).spec.remembers_s
+        return bool(remembers_s) and self._platform.now() >= attempt.created_at + timedelta(seconds=remembers_s)
+
+    async def _fate(self, task: Task, step: Send | Ask, verdict: Verdict | TaelError) -> Fate:
         """What becomes of the task. What is over took its task away in its own commit, so `Done` finds nothing."""
         if isinstance(verdict, TaelError):
             return self._later(task, str(verdict))
@@ -141,11 +148,16 @@ class Payouts:
             case Verdict.OPEN | Verdict.RESEND | Verdict.NEXT:
                 age = self._platform.now() - step.attempt.created_at
                 if age >= timedelta(seconds=PATIENCE_S):
-                    _log.error("payout.still_unknown", order_no=task.key, days=age.days)
+                    await self._alarm(step.attempt, days=age.days)
                 return self._later(task)
             case Verdict.KNOWN | Verdict.CONTRADICTS:
                 ended = step.attempt.ended_at is not None
                 return Again(self._platform.now() + timedelta(seconds=LATE_QUERY_S)) if ended else self._later(task)
+
+    async def _alarm(self, attempt: Attempt, *, days: int) -> None:
+        alarm = Alert(attempt.book, PAYOUT_UNKNOWN, attempt.attempt_no, {"days": days, "order_no": attempt.order_no})
+        async with self._platform.db.transaction() as tx:
+            await raise_alert(tx, [alarm], ids=self._platform.ids, now=self._platform.now())
 
     def _later(self, task: Task, error: str | None = None) -> Again:
         return Again(self._platform.now() + self._platform.settings.recovery_pause(task.attempt - 1), error)

@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from tael import routing
+from tael.alerts import Alert, clear, raise_alert
+from tael.alerts import Key as AlertKey
 from tael.base import outbox, tasks
 from tael.base.crash import crash_point
 from tael.base.db import Tx, UniqueViolation
@@ -23,6 +25,7 @@ from tael.base.errors import TaelError
 from tael.ledger import AccountId, Outcome, Posting, require_posted
 from tael.orders import Order, OrderState, lock_by_attempt, save
 from tael.payments import evidence, suspense
+from tael.payments.alarms import PAYOUT_CONTRADICTION, PAYOUT_UNKNOWN
 from tael.payments.evidence import Exchange
 from tael.payments.platform import Platform
 from tael.payments.settlement import NotOurPayment
@@ -36,6 +39,8 @@ from tael.withdrawals.store import Key
 from tael.withdrawals.undo import let_go
 from tael.withdrawals.views import withdrawal_event
 
+PATIENCE_S = 3 * 86_400
+"""How long a payout may be unknown before a person is told; asking goes on."""
 COOLING_S = 600
 """How long a merchant account pays nobody after it refused for a reason of its own."""
 LATE_QUERY_S = 86_400
@@ -87,6 +92,8 @@ class Settling:
         kept: list[Exchange] = [one.exchange for one in said if one.exchange is not None]
         await evidence.keep_exchanges(tx, kept, ids=self._platform.ids, now=now)
         await evidence.note_verdicts(tx, _noted(said, outcomes))
+        await raise_alert(tx, _alarms(said, outcomes), ids=self._platform.ids, now=now)
+        await clear(tx, _known_at_last(plan), now=now)
         await self._quota(tx, plan, now=now)
         await let_go(tx, [one.order for one in plan.entries if one.what is Happened.FAILED], risk=self._risk)
         await self._tell(tx, plan, now=now)
@@ -179,6 +186,23 @@ class Settling:
 
 def _key(entry: Entry) -> Key:
     return entry.attempt.book, entry.attempt.attempt_no
+
+
+def _known_at_last(plan: Plan) -> list[AlertKey]:
+    """Payouts whose end is known now after so long that a person was told."""
+    return [
+        (one.attempt.book, PAYOUT_UNKNOWN, one.attempt.attempt_no) for one in plan.entries
+        if one.what in {Happened.PAID, Happened.FAILED}
+        and plan.now >= one.attempt.created_at + timedelta(seconds=PATIENCE_S)
+    ]  # fmt: skip
+
+
+def _alarms(said: Sequence[Said], outcomes: Outcomes) -> list[Alert]:
+    return [
+        Alert(one.account.book, PAYOUT_CONTRADICTION, one.number, {"state": one.view.state if one.view else None})
+        for one, outcome in zip(said, outcomes, strict=True)
+        if outcome is Verdict.CONTRADICTS or isinstance(outcome, NotOurPayment)
+    ]
 
 
 def _noted(said: Sequence[Said], outcomes: Outcomes) -> list[tuple[int, int, str]]:

@@ -27,4 +27,5 @@ SPEC = ConnectorSpec(
     secrets=frozenset({"member_key", "bill99_certificate"}),
     secrets_optional=frozenset(),
     late_return_s=7 * DAY_S,
+    remembers_s=6 * DAY_S,
 )

@@ -149,7 +149,8 @@ class ConnectorSpec:
     `handoff_s` how long a hand-off stays usable per method; `base_urls` the only addresses of live accounts.
     `secrets` must be configured for every merchant account, `secrets_optional` may be. `late_return_s`: how long after
     success a payout may still come back. `refund_gap_s`: how far apart refunds of one payment must be asked for,
-    `refunds_most`: how many there may be (0: any number).
+    `refunds_most`: how many there may be (0: any number). `remembers_s`: how long after it was asked for the channel
+    knows a payout by its number (0: for ever); "not found" after that proves nothing, so nothing is sent again.
     """
 
     name: str
@@ -166,6 +167,7 @@ class ConnectorSpec:
     secrets: frozenset[str]
     secrets_optional: frozenset[str]
     late_return_s: int = 0
+    remembers_s: int = 0
     refund_gap_s: int = 0
     refunds_most: int = 0
 

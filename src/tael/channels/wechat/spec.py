@@ -39,6 +39,7 @@ SPEC = ConnectorSpec(
     secrets=frozenset({"merchant_key", "apiv3_key"}),
     secrets_optional=frozenset({"public_key"}),
     refund_gap_s=60,
+    remembers_s=29 * 24 * HOUR_S,
     refunds_most=50,
 )  # fmt: skip
 
