@@ -37,13 +37,9 @@ async def connect(
         "update merchant_account set base_url = $2, changed_at = $3 where book = $1 and mchid = any($4::text[])",
         book, sandbox.base_url, now, [row.mchid for row in wanted],
     )  # fmt: skip
-    accounts = MerchantAccounts(registry.connectors(Transport()))
-    for row in wanted:
-        if (row.channel, row.mchid) not in known:
-            await accounts.add(tx, row)
-            if row.name in BANKS:
-                route = Route(book, "payout", row.id, CURRENCY, row.channel, row.name, BANKS.index(row.name) + 1)
-                await routing.put_route(tx, route, now=now)
+    missing = [row for row in wanted if (row.channel, row.mchid) not in known]
+    if missing:
+        await _add(tx, missing, now=now)
     return {row.name: known.get((row.channel, row.mchid), row.id) for row in wanted}
 
 
@@ -62,6 +58,15 @@ def at_channel(sandbox: SandboxProcess, banks: Sequence[Bill99MerchantView]) -> 
         "alipay": f"alipay/merchant/{sandbox.alipay.merchant.app_id}",
         **{name: f"bill99/merchant/{one.member_code}" for name, one in zip(BANKS, banks, strict=True)},
     }
+
+
+async def _add(tx: Tx, missing: Sequence[AccountRow], *, now: datetime) -> None:
+    accounts = MerchantAccounts(registry.connectors(Transport()))
+    for row in missing:
+        await accounts.add(tx, row)
+        if row.name in BANKS:
+            route = Route(row.book, "payout", row.id, CURRENCY, row.channel, row.name, BANKS.index(row.name) + 1)
+            await routing.put_route(tx, route, now=now)
 
 
 def _wechat(merchant: MerchantView, base_url: str, *, book: int, id: int, now: datetime) -> AccountRow:
