@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from tael.base.db import Record, Tx
+from tael.base.db import Tx
 from tael.ledger import AccountId, balance
 from tael.ledger.directory import named_account
 from tael.ledger.trial_balance import is_balanced, trial_balance
@@ -154,11 +154,6 @@ async def _again(crowd: Crowd) -> None:
     for told in list(crowd.diary.told.values()):
         if await crowd.ask(replace(told.ask, repeats=True)) is None:
             crowd.diary.strange.append(f"{told.ask.key}: was acknowledged, and is refused now")
-
-
-def unfinished(rows: Sequence[Record]) -> list[str]:
-    """What the rows of `UNFINISHED` say."""
-    return [str(row["what"]) for row in rows]
 
 
 _STATES = frozenset(OrderState)
