@@ -22,17 +22,22 @@ PID, APP_ID, TRADE_NO = "2088123456789012", "2021000000000001", "202603022200140
 SHORT, LONG = {"code": "10000", "msg": "Success"}, {"code": "10000", "msg": "Success", "out_trade_no": NUMBER}
 
 
-def _name(common: str) -> x509.Name:
+def _name(common: str, organisation: str = "Ant") -> x509.Name:
     parts = {
-        x509.NameOID.COUNTRY_NAME: "CN", x509.NameOID.ORGANIZATION_NAME: "Ant", x509.NameOID.COMMON_NAME: common,
+        x509.NameOID.COUNTRY_NAME: "CN", x509.NameOID.ORGANIZATION_NAME: organisation,
+        x509.NameOID.COMMON_NAME: common,
     }  # fmt: skip
     return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts.items()])
 
 
 @cache
-def certificate(name: str, *, issuer: str = "ali-root", ca: bool = False, days: int = 1800) -> x509.Certificate:
+def certificate(
+    name: str, *, issuer: str = "ali-root", ca: bool = False, days: int = 1800, organisation: str = "Ant"
+) -> x509.Certificate:
     """A certificate for the key `name`, signed with the key `issuer`."""
-    builder = x509.CertificateBuilder(_name(issuer), _name(name), key(name).public_key(), 4711 + len(name))
+    builder = x509.CertificateBuilder(
+        _name(issuer), _name(name, organisation), key(name).public_key(), 4711 + len(name)
+    )
     builder = builder.not_valid_before(NOW - timedelta(days=10)).not_valid_after(NOW + timedelta(days=days))
     if ca:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

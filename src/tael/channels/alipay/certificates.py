@@ -1,5 +1,6 @@
-"""A certificate of Alipay's that a reply named and we do not hold: downloaded by its SN, and believed only if its chain
-ends in our root file. Who signed the reply that brings it proves nothing more, but must be one whom we would believe.
+"""A certificate of Alipay's that a reply named and we do not hold: downloaded by its SN, and believed only if it is of
+the same organisation and its chain ends in our root file. Who signed the reply that brings it proves nothing more, but
+must be one whom we would believe.
 """
 
 import base64
@@ -60,6 +61,6 @@ def _read(held: Keyring, node: bytes, sn: str, *, now: datetime) -> Certificate:
         certificate = read_certificate(chain[0])
     except (ValueError, binascii.Error, UnsupportedAlgorithm, BadCredentials) as problem:
         raise Unreadable("certificate") from problem
-    if certificate.sn != sn or not trusted(chain, held.roots, now=now):
+    if certificate.sn != sn or not held.resembles(certificate) or not trusted(chain, held.roots, now=now):
         raise Unreadable("a certificate that is not trusted")
     return certificate

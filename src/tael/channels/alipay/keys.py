@@ -2,7 +2,8 @@
 
 Two modes exist. In *public-key* mode Alipay's key was copied from the console. In *certificate* mode both sides have
 certificates: requests name ours and the root, replies name Alipay's (`alipay_cert_sn`), and one that we do not hold is
-downloaded and believed only if its chain ends in our root file. Transfers need certificate mode.
+downloaded and believed only if it names the organisation that the one in our files names, and its chain ends in our
+root file: the root alone says little, because every app's own certificate ends there. Transfers need this mode.
 
 A certificate is named by its SN, the MD5 of its issuer's name and its serial number; a root file by the SNs of its RSA
 certificates. Parsing a key costs 28 ms, so every key stays parsed.
@@ -37,11 +38,12 @@ _PROBLEMS = (ValueError, TypeError, UnsupportedAlgorithm, binascii.Error)
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate of Alipay's: its SN, its key, and when it stops being trusted."""
+    """A certificate of Alipay's: its SN, its key, when it stops being trusted, and the organisation it names."""
 
     sn: str
     key: RSAPublicKey
     expires_at: datetime
+    organisation: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -75,6 +77,10 @@ class Keyring:
     def due(self, *, now: datetime) -> bool:
         """Whether the missed certificate should be asked for now."""
         return self.missed is not None and (self.attempted_at is None or now >= self.attempted_at + RETRY)
+
+    def resembles(self, certificate: Certificate) -> bool:
+        """Whether it names the same organisation as those that we hold."""
+        return any(held.organisation == certificate.organisation for held in self.certificates.values())
 
     def take(self, certificate: Certificate) -> None:
         """Trust one more certificate; the older ones stay until they expire."""
@@ -141,7 +147,9 @@ def root_sn(roots: list[x509.Certificate]) -> str:
 
 def read_certificate(certificate: x509.Certificate) -> Certificate:
     """A certificate of Alipay's. Raises `BadCredentials` unless it is RSA and strong."""
-    return Certificate(certificate_sn(certificate), _rsa(certificate, "alipay_cert"), certificate.not_valid_after_utc)
+    key, until = _rsa(certificate, "alipay_cert"), certificate.not_valid_after_utc
+    named = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    return Certificate(certificate_sn(certificate), key, until, tuple(str(one.value) for one in named))
 
 
 def trusted(chain: list[x509.Certificate], roots: tuple[x509.Certificate, ...], *, now: datetime) -> bool:
