@@ -22,6 +22,7 @@ from tael.console import withdrawals as withdrawal_pages
 from tael.console.frame import Page
 from tael.guard import declared_scope
 from tael.ledger import routes as ledger_routes
+from tael.lookup import routes as lookup_routes
 from tael.payments import routes as payment_routes
 from tael.payments.notice_endpoint import NoticeEndpoint
 from tael.refunds import routes as refund_routes
@@ -82,6 +83,7 @@ def _business(parts: Parts) -> list[APIRouter]:
         risk_routes.router(db, parts.risk, now),
         callback_routes.router(parts.callbacks),
         alert_routes.router(db, now),
+        lookup_routes.router(db),
     ]
 
 

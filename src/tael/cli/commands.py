@@ -25,6 +25,7 @@ from tael.cli import (
     faults,
     keys,
     ledger,
+    lookup,
     risk,
     routing,
     serve,
@@ -52,6 +53,8 @@ for part in (
 ):
     app.command(part)
 app.command(alerts.jobs)
+app.command(lookup.lookup)
+app.command(lookup.lost)
 app.command(doctor.doctor)
 app.command(catalogue.errors)
 app.command(catalogue.openapi)
