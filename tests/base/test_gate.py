@@ -6,7 +6,7 @@ import json
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from tael.base.gate import MAX_BODY, MAX_HEADERS, Gate
+from tael.base.gate import MAX_BATCH, MAX_BODY, MAX_HEADERS, Gate
 
 JSON = (b"content-type", b"application/json")
 
@@ -86,6 +86,15 @@ async def test_limits(headers: tuple[tuple[bytes, bytes], ...], parts: tuple[byt
     answered, _, body = await ask(Gate(echo), *headers, parts=parts)
     assert answered == status
     assert status != 200 or body == str(sum(map(len, parts))).encode()
+
+
+@pytest.mark.parametrize(("size", "path", "status"), [
+    (MAX_BATCH, "/batches", 200), (MAX_BATCH + 1, "/batches", 413), (MAX_BODY + 1, "/batches/1", 413),
+])  # fmt: skip
+async def test_only_a_path_that_takes_lists_takes_a_large_body(size: int, path: str, status: int) -> None:
+    gate = Gate(echo, batches=frozenset({"/batches"}))
+    assert (await ask(gate, JSON, length(size), parts=(b"x" * size,), path=path))[0] == status
+    assert (await ask(gate, JSON, (b"transfer-encoding", b"chunked"), parts=(b"x" * size,), path=path))[0] == status
 
 
 async def test_a_body_that_does_not_arrive_is_not_waited_for() -> None:

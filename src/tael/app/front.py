@@ -32,6 +32,10 @@ from tael.transfers.endpoint import TransferEndpoint
 from tael.withdrawals import routes as withdrawal_routes
 
 
+BATCHES = frozenset({"/v1/transfer_batches"})
+"""Paths that take lists, whose bodies may be larger."""
+
+
 class UnguardedRoute(TaelError):
     """A route declares no permission; the application does not start.
     zh: 存在未声明权限的接口，应用拒绝启动。
@@ -53,7 +57,8 @@ def front(parts: Parts, *, ready: Callable[[], Awaitable[dict[str, str]]]) -> tu
     scopes_of(routers)
     for router in routers:
         api.include_router(router)
-    return api, Gate(NoticeEndpoint(TransferEndpoint(api, parts.key_ring, parts.transfers), parts.notices))
+    inner = NoticeEndpoint(TransferEndpoint(api, parts.key_ring, parts.transfers), parts.notices)
+    return api, Gate(inner, batches=BATCHES)
 
 
 def scopes_of(routers: Sequence[APIRouter]) -> dict[tuple[str, str], str]:

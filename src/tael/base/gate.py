@@ -24,6 +24,7 @@ from tael.base.errors import TaelError
 from tael.base.http import InternalError, language_of, problem_response
 
 MAX_BODY = 64 * 1024
+MAX_BATCH = 512 * 1024
 MAX_HEADERS = 32 * 1024
 BODY_TIMEOUT_S = 15
 
@@ -33,8 +34,8 @@ _SECONDS = Histogram("tael_http_request_seconds", "Time to the complete answer",
 
 
 class BodyTooLarge(TaelError):
-    """The request body is larger than 64 KiB.
-    zh: 请求体超过 64 KiB。
+    """The request body is too large: 64 KiB at most, 512 KiB for a batch.
+    zh: 请求体过大：上限 64 KiB，批量接口上限 512 KiB。
     """
 
     status = 413
@@ -73,10 +74,15 @@ class AmbiguousRequest(TaelError):
 
 
 class Gate:
-    """ASGI middleware; wrap the whole application in it. A body has `body_timeout_s` seconds to arrive."""
+    """ASGI middleware; wrap the whole application in it. A body has `body_timeout_s` seconds to arrive.
 
-    def __init__(self, app: ASGIApp, *, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
-        self._app, self._body_timeout_s = app, body_timeout_s
+    `batches` are the paths that take lists: their bodies may have MAX_BATCH bytes.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, batches: frozenset[str] = frozenset(), body_timeout_s: float = BODY_TIMEOUT_S
+    ) -> None:
+        self._app, self._batches, self._body_timeout_s = app, batches, body_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it with a problem document."""
@@ -95,8 +101,9 @@ class Gate:
             await send(event)
 
         try:
-            _check(scope)
-            await self._app(scope, _Bounded(receive, self._body_timeout_s), send_with_id)
+            most = MAX_BATCH if scope["path"] in self._batches else MAX_BODY
+            _check(scope, most)
+            await self._app(scope, _Bounded(receive, most, self._body_timeout_s), send_with_id)
         except TaelError as refusal:
             await self._refuse(refusal, scope, receive, send_with_id)
         except Exception as problem:  # noqa: BLE001 (the last line of defence: answer 500 and log)
@@ -170,10 +177,10 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class _Bounded:
-    """Receives a body of at most MAX_BODY bytes within a number of seconds."""
+    """Receives a body of at most `most` bytes within a number of seconds."""
 
-    def __init__(self, receive: Receive, timeout_s: float) -> None:
-        self._receive, self._seen, self._complete = receive, 0, False
+    def __init__(self, receive: Receive, most: int, timeout_s: float) -> None:
+        self._receive, self._most, self._seen, self._complete = receive, most, 0, False
         self._until = time.monotonic() + timeout_s
 
     async def __call__(self) -> Message:
@@ -185,7 +192,7 @@ class _Bounded:
         except TimeoutError:
             raise RequestTimeout from None
         self._seen += len(event.get("body", b""))
-        if self._seen > MAX_BODY:
+        if self._seen > self._most:
             raise BodyTooLarge
         self._complete = not event.get("more_body", False)
         return event
@@ -195,7 +202,7 @@ _PLAIN_JSON = re.compile(rb'application/json\s*(;\s*charset="?utf-8"?\s*)?', re.
 _SECURITY = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
 
 
-def _check(scope: Scope) -> None:
+def _check(scope: Scope, most: int) -> None:
     headers = scope["headers"]
     if len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in headers) > MAX_HEADERS:
         raise HeadersTooLarge
@@ -203,7 +210,7 @@ def _check(scope: Scope) -> None:
     length = _header(scope, b"content-length")
     if names.count(b"content-length") > 1 or (length and b"transfer-encoding" in names):
         raise AmbiguousRequest
-    if length.isdigit() and int(length) > MAX_BODY:
+    if length.isdigit() and int(length) > most:
         raise BodyTooLarge
     parameters = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
     if len(parameters) != len(set(parameters)):

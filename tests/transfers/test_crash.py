@@ -13,7 +13,7 @@ from tael.base.db import Database
 from tael.ledger.verify import verify
 from transfers.conftest import ALICE, BOB, BOOK, counts, open_books, put_together
 
-STEP = str(Path(__file__).parent.parent / "transfers" / "step.py")
+STEP = str(Path(__file__).parent / "step.py")
 
 
 async def step(dsn: str, home: Path, verb: str, *, crash_at: str = "") -> tuple[int, str, str]:
