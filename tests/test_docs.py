@@ -14,14 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from shop import Shop, open_shop
+from shop import BOOK, Shop, open_shop
 from tael.base.errors import catalogue, code
 from tael.base.settings import Settings
+from tael.channels.accounts import AccountRow
+from tael.guard import keys
+from tael.risk.rule_sets import problems_of, read_toml
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-RECIPE = ROOT / "docs/recipes/take-a-recharge.md"
+RECIPES = ROOT / "docs/recipes"
+RECIPE = RECIPES / "take-a-recharge.md"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -175,6 +179,10 @@ class Reader:
 
     shell: asyncio.subprocess.Process
 
+    async def goes_through(self, page: Path, *steps: str) -> str:
+        """What these blocks of a page print, one after the other."""
+        return "".join([await self.types(blocks(page)[step]) for step in steps])
+
     async def types(self, block: str) -> str:
         """What the block prints."""
         assert self.shell.stdin is not None
@@ -187,12 +195,12 @@ class Reader:
 
 
 @contextlib.asynccontextmanager
-async def reading(shop: Shop, port: int) -> AsyncIterator[Reader]:
+async def reading(shop: Shop, port: int, **more: str) -> AsyncIterator[Reader]:
     key = shop.http.headers["authorization"].removeprefix("Bearer ")
     environment = os.environ | {
         "TAEL": str(shop.http.base_url).rstrip("/"), "KEY": key, "PORT": str(port),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_PROXY": "127.0.0.1",
-    }  # fmt: skip
+    } | more  # fmt: skip
     shell = await asyncio.create_subprocess_exec(
         "bash", env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -256,6 +264,76 @@ async def test_take_a_recharge(dsn: str, tmp_path: Path, free_port: int) -> None
             assert (await reader.types(steps["events"])).strip() == "recharge.paid"
         again = await shop.recharge("1", description="x")  # a stranger's account is refused as the page says
         assert again.json()["code"] == "account_not_found"
+
+
+async def bank(shop: Shop) -> str:
+    """Connect the simulated 99bill; answers its merchant account."""
+    member, id = shop.sim.bill99.merchant, shop.system.ids.next()
+    row = AccountRow(
+        book=BOOK, id=id, name="bank-a", channel="bill99", mode="test", state="active", mchid=member.member_code,
+        appid="", base_url=member.base_url, config={}, qps={}, changed_at=shop.clock.now(),
+        secret_refs={
+            "member_key": f"file:{member.private_key_path}",
+            "bill99_certificate": f"file:{member.bill99_certificate_path}",
+        },
+    )  # fmt: skip
+    async with shop.db.transaction() as tx:
+        await shop.system.platform.accounts.add(tx, row)
+    await shop.system.platform.accounts.refresh(shop.db)
+    return str(id)
+
+
+async def person(shop: Shop, name: str) -> str:
+    """A key of a person."""
+    pepper, now = shop.system.key_ring.pepper, shop.clock.now()
+    async with shop.db.transaction() as tx:
+        return await keys.issue(tx, book=BOOK, mode="test", pepper=pepper, now=now, person=name)
+
+
+@needs_shell
+async def test_withdraw_and_approve_by_a_route(dsn: str, tmp_path: Path, free_port: int) -> None:
+    page, routes = RECIPES / "withdraw-and-approve.md", RECIPES / "route-payouts.md"
+    assert list(blocks(page)) == ["helpers", "payee", "ask", "approve", "paid"]
+    assert list(blocks(routes)) == ["route", "explain", "usage"]
+    async with open_shop(dsn, tmp_path) as shop:
+        wang, li, merchant = await person(shop, "wang"), await person(shop, "li"), await bank(shop)
+        topped_up = (await shop.recharge(await shop.account())).json()
+        await shop.sim.pay(topped_up["attempts"][0]["attempt_no"])
+        await shop.sim.drain()
+        async with reading(shop, free_port, KEY=wang, LI=li, MERCHANT=merchant) as reader:
+            said = await reader.goes_through(page, "helpers", "payee", "ask")
+            assert said.split() == ["****5678", "reviewing", "5000"]
+            said = await reader.goes_through(routes, "route", "explain")
+            assert said.split() == ["10000", "chosen", "daily_limit"]
+            assert (await reader.goes_through(page, "approve")).split() == ["self_approval", "approved"]
+            await shop.system.payer.run_due()
+            assert (await reader.goes_through(routes, "usage")).split() == ["5000"]
+            await shop.advance(10)
+            await shop.system.payer.run_due()
+            assert (await reader.goes_through(page, "paid")).split() == ["paid", "0", "pass"]
+        await shop.check_books()
+
+
+@needs_shell
+async def test_collect_and_refund(dsn: str, tmp_path: Path, free_port: int) -> None:
+    page = RECIPES / "refund-and-collect.md"
+    assert list(blocks(page)) == ["helpers", "collect", "made", "refund", "refunded", "too-much"]
+    async with open_shop(dsn, tmp_path) as shop, reading(shop, free_port) as reader:
+        await reader.goes_through(page, "helpers", "collect")
+        await shop.sim.pay((await reader.types('echo "$QR"')).strip())
+        await shop.sim.drain()
+        assert (await reader.goes_through(page, "made")).split() == ["paid", "fulfilled"]
+        assert (await reader.goes_through(page, "refund")).strip() == "paying"
+        await shop.advance(10)
+        await shop.send_refunds()
+        assert (await reader.goes_through(page, "refunded")).split() == ["paid", "5000"]
+        assert (await reader.goes_through(page, "too-much")).strip() == "refund_exceeds"
+        await shop.check_books()
+
+
+def test_the_rules_of_the_recipe_can_be_put_into_service() -> None:
+    written = read_toml(blocks(RECIPES / "write-risk-rules.md", "file")["rules.toml"])
+    assert (written.operation, problems_of(written.content)) == ("withdrawal", [])
 
 
 @needs_shell
