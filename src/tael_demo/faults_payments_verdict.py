@@ -38,15 +38,20 @@ async def examine(crowd: Crowd) -> Findings:
     findings.unexplained += [f"ledger: {one.check} {one.where} {one.what}" for one in books.findings]
     told = await world.read(crowd.stage)
     async with crowd.stage.db.report() as tx:
-        if not is_balanced(await trial_balance(tx, BOOK)):
-            findings.unexplained.append("the trial balance is off")
-        await _against_channels(tx, told, findings)
-        await _against_channels_books(tx, crowd, told, findings)
-        await _against_diary(tx, crowd, findings)
-        await _against_mail(tx, crowd, findings)
-        for what, statement in _INVARIANTS.items():
-            findings.unexplained += [f"{what}: {row['what']}" for row in await tx.fetch(statement, BOOK)]
+        await judge(tx, crowd, told, findings)
     return findings
+
+
+async def judge(tx: Tx, crowd: Crowd, told: Told, findings: Findings) -> None:
+    """Compare what one transaction sees with what the channels have done and the customers were told."""
+    if not is_balanced(await trial_balance(tx, BOOK)):
+        findings.unexplained.append("the trial balance is off")
+    await _against_channels(tx, told, findings)
+    await _against_channels_books(tx, crowd, told, findings)
+    await _against_diary(tx, crowd, findings)
+    await _against_mail(tx, crowd, findings)
+    for what, statement in _INVARIANTS.items():
+        findings.unexplained += [f"{what}: {row['what']}" for row in await tx.fetch(statement, BOOK)]
 
 
 async def _against_channels(tx: Tx, told: Told, findings: Findings) -> None:
