@@ -55,7 +55,7 @@ class Losses:
 
 async def count_losses(db: Database, *, book: int, since: datetime, until: datetime, now: datetime) -> Losses:
     """Count losses in one snapshot; products are late or not at `now`."""
-    first, beyond = milliseconds(since) << 21, milliseconds(until) << 21
+    first, beyond = _first_id(since), _first_id(until)
     async with db.report() as tx:
         channels = await tx.fetch(_EXTERNAL, book, list(MONEY_IN), first, beyond)
         inside = await tx.fetchrow(_INTERNAL, book, list(MONEY_IN), first, beyond, now)
@@ -67,6 +67,11 @@ async def count_losses(db: Database, *, book: int, since: datetime, until: datet
             inside["unfulfilled"],
         ),
     )  # fmt: skip
+
+
+def _first_id(at: datetime) -> int:
+    """Smaller than every id that is made from this time on."""
+    return min(milliseconds(at) << 21, 2**63 - 1)
 
 
 # What is paid from a balance goes through no channel, and its merchant account is 0.
