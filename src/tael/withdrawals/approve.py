@@ -13,16 +13,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tael import approvals
-from tael.approvals import Approval, ApprovalNotPending
+from tael.approvals import Approval, ApprovalNotFound, ApprovalNotPending
 from tael.base import outbox, tasks
 from tael.base.crash import crash_point
 from tael.base.db import Database, Tx
 from tael.base.errors import TaelError
 from tael.base.ids import Ids
 from tael.ledger import Ledger
-from tael.orders import OPEN_ATTEMPT, AttemptState, Order, OrderState, lock_orders, move_order, save
+from tael.orders import (
+    OPEN_ATTEMPT,
+    AttemptState,
+    Order,
+    OrderNotFound,
+    OrderState,
+    find_order,
+    lock_orders,
+    move_order,
+    save,
+)
 from tael.risk import Risk
-from tael.withdrawals.lookup import KIND, Found, all_about, find_withdrawal
+from tael.withdrawals.lookup import KIND, Found, all_about
 from tael.withdrawals.opening import payout_task
 from tael.withdrawals.undo import let_go, unfreeze
 from tael.withdrawals.views import withdrawal_event
@@ -73,13 +83,13 @@ class Decisions:
         Raises `OrderNotFound` or `WithdrawalUnderWay`.
         """
         async with self.db.transaction() as tx:
-            await find_withdrawal(tx, book=book, order_no=order_no)
+            await _require(tx, book=book, order_no=order_no)
             await self._withdraw_approval(tx, book=book, order_no=order_no)
-            found = await _locked(tx, [(book, order_no)])
-            await self._cancel(tx, found[0], person)
+            (found,) = await _locked(tx, [(book, order_no)])
+            ended = await self._cancel(tx, found, person)
             crash_point("approve.before_commit")
         crash_point("approve.committed")
-        return await self._shown(book, order_no)
+        return ended
 
     async def expire(self, tx: Tx, ended: Sequence[Approval]) -> None:
         """End the withdrawals among the approvals that `approvals.expire_due` has ended in this transaction."""
@@ -89,28 +99,37 @@ class Decisions:
 
     async def _decide(self, verdict: Verdict, *, approve: bool) -> Found:
         async with self.db.transaction() as tx:
-            await find_withdrawal(tx, book=verdict.book, order_no=verdict.order_no)
-            approval = await approvals.decide(
+            approval = await self._write(tx, verdict, approve=approve)
+            found = await _locked(tx, [(verdict.book, verdict.order_no)])
+            if approval.state == "approved":
+                found = await self._start_payout(tx, found)
+            elif approval.state == "rejected":
+                reason = f"rejected by {verdict.checker}" + (f": {verdict.note}" if verdict.note else "")
+                found = await self._end(tx, found, topic="withdrawal.rejected", reason=reason)
+            crash_point("approve.before_commit")
+        crash_point("approve.committed")
+        # Nothing is read after the commit: what is decided cannot be answered with "nothing was changed".
+        return found[0]
+
+    async def _write(self, tx: Tx, verdict: Verdict, *, approve: bool) -> Approval:
+        """The approval with one more decision. Raises `OrderNotFound`, or what `approvals.decide` raises."""
+        try:
+            return await approvals.decide(
                 tx, book=verdict.book, kind=KIND, subject=verdict.order_no, checker=verdict.checker, approve=approve,
                 note=verdict.note, payload_sha256=verdict.payload_sha256, now=self._now(),
             )  # fmt: skip
-            if approval.state == "approved":
-                await self._start_payout(tx, await _locked(tx, [(verdict.book, verdict.order_no)]))
-            elif approval.state == "rejected":
-                found = await _locked(tx, [(verdict.book, verdict.order_no)])
-                reason = f"rejected by {verdict.checker}" + (f": {verdict.note}" if verdict.note else "")
-                await self._end(tx, found, topic="withdrawal.rejected", reason=reason)
-            crash_point("approve.before_commit")
-        crash_point("approve.committed")
-        return await self._shown(verdict.book, verdict.order_no)
+        except ApprovalNotFound:
+            await _require(tx, book=verdict.book, order_no=verdict.order_no)
+            raise
 
-    async def _start_payout(self, tx: Tx, found: Sequence[Found]) -> None:
+    async def _start_payout(self, tx: Tx, found: Sequence[Found]) -> list[Found]:
         now = self._now()
         moved = [replace(one, order=move_order(one.order, OrderState.APPROVED)) for one in found]
         await save(tx, [one.order for one in moved], [])
         events = [withdrawal_event("withdrawal.approved", one.order, one.attempts, one.details) for one in moved]
         await outbox.emit(tx, events, ids=self._ids, now=now)
         await tasks.enqueue(tx, [payout_task(one.order, now) for one in moved], ids=self._ids, now=now)
+        return moved
 
     async def _withdraw_approval(self, tx: Tx, *, book: int, order_no: str) -> None:
         """End what waits for a decision, and hold off whoever is deciding; there may be nothing."""
@@ -121,15 +140,16 @@ class Decisions:
             except ApprovalNotPending:
                 return  # decided: the order says whether it is too late
 
-    async def _cancel(self, tx: Tx, found: Found, person: str) -> None:
+    async def _cancel(self, tx: Tx, found: Found, person: str) -> Found:
         if found.order.state is OrderState.INVALID:
-            return
+            return found
         asked = any(one.state in OPEN_ATTEMPT or one.state is AttemptState.PAID for one in found.attempts)
         if found.order.state not in _CANCELLABLE or asked:
             raise WithdrawalUnderWay(state=found.order.state)
-        await self._end(tx, [found], topic="withdrawal.cancelled", reason=f"cancelled by {person}")
+        (ended,) = await self._end(tx, [found], topic="withdrawal.cancelled", reason=f"cancelled by {person}")
+        return ended
 
-    async def _end(self, tx: Tx, found: Sequence[Found], *, topic: str, reason: str) -> None:
+    async def _end(self, tx: Tx, found: Sequence[Found], *, topic: str, reason: str) -> list[Found]:
         now = self._now()
         ended = [replace(one, order=move_order(one.order, OrderState.INVALID, reason=reason)) for one in found]
         orders: list[Order] = [one.order for one in ended]
@@ -138,10 +158,14 @@ class Decisions:
         await outbox.emit(tx, events, ids=self._ids, now=now)
         await let_go(tx, orders, risk=self._risk)
         await unfreeze(tx, orders, ledger=self._ledger, now=now)
+        return ended
 
-    async def _shown(self, book: int, order_no: str) -> Found:
-        async with self.db.transaction() as tx:
-            return await find_withdrawal(tx, book=book, order_no=order_no)
+
+async def _require(tx: Tx, *, book: int, order_no: str) -> None:
+    """Raise `OrderNotFound` when there is no such withdrawal."""
+    order = await find_order(tx, book=book, order_no=order_no)
+    if order is None or order.kind != KIND:
+        raise OrderNotFound
 
 
 async def _locked(tx: Tx, keys: Sequence[tuple[int, str]]) -> list[Found]:
