@@ -6,7 +6,7 @@ import sys
 
 ROWS = {
     "ledger-concurrent": "ledger_concurrent", "ledger-batch": "ledger_batch", "disk": "disk", "recharge": "recharge",
-    "demo": "demo", "transfer": "transfer",
+    "demo": "demo", "transfer": "transfer", "withdrawal": "withdrawal",
 }  # fmt: skip
 
 wanted = sys.argv[1:] or list(ROWS)
