@@ -15,6 +15,7 @@ import msgspec
 from tael.base.db import Record, Tx
 from tael.base.errors import JsonValue, TaelError
 from tael.lookup.kinds import ORDER_KINDS
+from tael.lookup.store import plan_afresh
 
 LONGEST = 128
 """Longer than every number there is."""
@@ -47,6 +48,7 @@ async def find(tx: Tx, *, book: int, text: str) -> list[Hit]:
     text = text.strip()
     if not 0 < len(text) <= LONGEST or not text.isprintable():
         return []
+    await plan_afresh(tx)
     rows = await tx.fetch(_PROBES, book, text, _whole_number(text), _uuid(text), list(ORDER_KINDS))
     return [_hit(row) for row in rows]
 

@@ -29,6 +29,7 @@ class Story:
 
 async def tell(tx: Tx, *, book: int, number: str) -> Story:
     """The story that `number` is part of: one without entries when it is nobody's number."""
+    await store.plan_afresh(tx)
     root = await store.payment_of(tx, book=book, number=number) or number
     refunds = await store.refunds_of(tx, book=book, payment_no=root, limit=MOST_REFUNDS + 1)
     orders = [root, *refunds[:MOST_REFUNDS]]
