@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 
-from tael.alerts import Alert, raise_alert
+from tael.alerts import Alert, clear, raise_alert
 from tael.base import outbox, tasks
 from tael.base.batch import Batcher
 from tael.base.crash import crash_point
@@ -93,6 +93,8 @@ class Settling:
         await evidence.keep_exchanges(tx, kept, ids=self._platform.ids, now=now)
         await evidence.note_verdicts(tx, _noted(said, verdicts))
         await raise_alert(tx, _alarms(said, verdicts), ids=self._platform.ids, now=now)
+        over = [one.row.attempt for one in plan.entries]
+        await clear(tx, [(one.book, REFUND_ABNORMAL, one.attempt_no) for one in over], now=now)
         await self._suspense(tx, plan)
         await self._tell(tx, plan, now=now)
         ended = [(one.row.attempt.book, one.row.attempt.attempt_no) for one in plan.entries]

@@ -190,10 +190,10 @@ def _key(entry: Entry) -> Key:
 
 def _known_at_last(plan: Plan) -> list[AlertKey]:
     """Payouts whose end is known now after so long that a person was told."""
+    over = plan.freed | {_key(one) for one in plan.entries if one.what is Happened.PAID}
     return [
-        (one.attempt.book, PAYOUT_UNKNOWN, one.attempt.attempt_no) for one in plan.entries
-        if one.what in {Happened.PAID, Happened.FAILED}
-        and plan.now >= one.attempt.created_at + timedelta(seconds=PATIENCE_S)
+        (key[0], PAYOUT_UNKNOWN, key[1]) for key in sorted(over)
+        if plan.now >= plan.rows[key][1].created_at + timedelta(seconds=PATIENCE_S)
     ]  # fmt: skip
 
 
