@@ -1,5 +1,6 @@
 """The root command and the commands that concern a whole installation."""
 
+import logging
 import os
 import sys
 from typing import Annotated
@@ -26,6 +27,7 @@ from tael.cli import (
     keys,
     ledger,
     lookup,
+    refunds,
     risk,
     routing,
     serve,
@@ -49,6 +51,7 @@ for part in (
     adjustments.app,
     transfers.app,
     withdrawals.app,
+    refunds.app,
     alerts.app,
 ):
     app.command(part)
@@ -99,7 +102,8 @@ def demo(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> No
 
 
 def run() -> None:
-    """Run the command line; a refusal ends with its message and exit code 1."""
+    """Run the command line; a refusal ends with its message and exit code 1. Warnings go to standard error."""
+    logs.configure(level=logging.WARNING, json=not sys.stderr.isatty())
     try:
         app(backend="asyncio", result_action="return_none")
     except TaelError as refusal:

@@ -1,27 +1,23 @@
 """HTTP of refunds: decode, guard, one call, encode. No field of any request names where the money is to go."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from tael.base.db import Tx
 from tael.base.gate import AmbiguousRequest
 from tael.base.http import Body, Instant, MissingField, StrictRoute
 from tael.base.money import MAX_MINOR, Money
 from tael.guard import IDEMPOTENCY_HEADER, Caller, claim_for, idempotency_key, requires
-from tael.orders import Filter, Order, OrderNotFound, OrderState, attempts_of, find_order, find_orders
-from tael.orders import page as page_of_orders
+from tael.orders import Filter, OrderState, find_orders
 from tael.payments.kinds import PAYMENT
 from tael.payments.parameters import BusinessNo, Cursor, Limit, as_cursor, as_id, as_response
 from tael.payments.platform import Platform
 from tael.payments.start import find_pay_in
-from tael.refunds import store
+from tael.refunds import lookup, store
 from tael.refunds.asking import StartRefund
 from tael.refunds.desk import Refunds
-from tael.refunds.said import KIND
-from tael.refunds.views import RefundList, RefundOrderView, refund_view
+from tael.refunds.views import RefundList, RefundOrderView
 
 Reader = Annotated[Caller, requires("refunds:read")]
 _NOT_YET = "It has not been sent yet, or it is not known whether the channel has it"
@@ -88,10 +84,7 @@ def _reading_routes(routes: APIRouter, platform: Platform) -> None:
     async def get_refund(refund_no: str, caller: Reader) -> RefundOrderView:
         """One refund."""
         async with platform.db.transaction() as tx:
-            order = await find_order(tx, book=caller.book, order_no=refund_no)
-            if order is None or order.kind != KIND:
-                raise OrderNotFound
-            return (await _views(tx, [order]))[0]
+            return await lookup.find_refund(tx, book=caller.book, order_no=refund_no)
 
     @routes.get("/v1/payments/{order_no}/refunds", tags=["payments"])
     async def list_refunds_of_payment(order_no: str, caller: Reader) -> RefundList:
@@ -100,7 +93,7 @@ def _reading_routes(routes: APIRouter, platform: Platform) -> None:
             payment, _ = await find_pay_in(tx, PAYMENT, book=caller.book, order_no=order_no)
             refunds = (await store.of_payments(tx, [(payment.book, order_no)]))[payment.book, order_no]
             newest = await find_orders(tx, [(one.book, one.order_no) for one in refunds])
-            return RefundList(data=await _views(tx, newest), has_more=False, next=None)
+            return RefundList(data=await lookup.views_of(tx, newest), has_more=False, next=None)
 
 
 def _list_routes(routes: APIRouter, platform: Platform) -> None:
@@ -120,17 +113,10 @@ def _list_routes(routes: APIRouter, platform: Platform) -> None:
         if starting_after is not None and ending_before is not None:
             raise AmbiguousRequest("one cursor at a time")
         async with platform.db.transaction() as tx:
-            orders = await page_of_orders(
-                tx, book=caller.book, kind=KIND, only=only, limit=limit + 1,
-                older_than=as_cursor(starting_after), newer_than=as_cursor(ending_before),
+            found = await lookup.page(
+                tx, book=caller.book, only=only, limit=limit + 1, older_than=as_cursor(starting_after),
+                newer_than=as_cursor(ending_before),
             )  # fmt: skip
-            more = len(orders) > limit
-            shown = orders[-limit:] if ending_before is not None else orders[:limit]
-            data = await _views(tx, shown)
-        return RefundList(data=data, has_more=more, next=str(shown[-1].id) if shown and more else None)
-
-
-async def _views(tx: Tx, orders: Sequence[Order]) -> list[RefundOrderView]:
-    attempts = await attempts_of(tx, orders)
-    refunds = await store.find(tx, [(order.book, order.order_no) for order in orders])
-    return [refund_view(order, attempts[order.order_no][-1], refunds[order.book, order.order_no]) for order in orders]
+        more = len(found) > limit
+        shown = found[-limit:] if ending_before is not None else found[:limit]
+        return RefundList(data=shown, has_more=more, next=shown[-1].id if shown and more else None)
