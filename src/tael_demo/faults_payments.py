@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -238,8 +238,8 @@ async def _tell_again(people: Crowd, told: world.Told) -> bool:
 async def _returned(people: Crowd, told: world.Told) -> bool:
     """Whether a bank has sent something back that we have not booked yet."""
     async with people.stage.db.transaction() as tx:
-        booked = await tx.fetchval("select count(*) from payment_attempt where state = 'returned'")
-    return booked != _count(told.returned)
+        rows = await tx.fetch("select attempt_no from payment_attempt where state in ('returned', 'failed')")
+    return not told.returned.keys() <= {str(row["attempt_no"]) for row in rows}
 
 
 def _count(amounts: world.Amounts) -> int:
@@ -256,13 +256,14 @@ def _folder() -> Generator[Path]:
 async def _collect(rounds: int, seed: int, out: Console) -> list[Round]:
     done: list[Round] = []
     with _folder() as folder:
-        async for one, findings in play(folder, rounds=rounds, seed=seed):
-            done.append(one)
-            out.print(f"round {one.number}: {one.how}: {'ok' if one.ok else 'WRONG'}", highlight=False)
-            for line in findings.all:
-                out.print(f"  {line}", style="red", markup=False, highlight=False)
-            if not one.ok:  # what comes after it would only repeat it
-                break
+        async with aclosing(play(folder, rounds=rounds, seed=seed)) as played:
+            async for one, findings in played:
+                done.append(one)
+                out.print(f"round {one.number}: {one.how}: {'ok' if one.ok else 'WRONG'}", highlight=False)
+                for line in findings.all:
+                    out.print(f"  {line}", style="red", markup=False, highlight=False)
+                if not one.ok:  # what comes after it would only repeat it
+                    break
     return done
 
 
