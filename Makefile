@@ -12,15 +12,18 @@ setup: ## install everything into .venv
 dev: setup ## run Tael with the simulators and leave it running
 	@$(PY) -m tael_demo
 
+# Tests wait for disks, sockets and children more than they compute, so one more worker than cores.
+PARALLEL := -n 3 --dist worksteal
+
 test: setup ## all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(PARALLEL)
 
 check: setup ## format, lint, types, layers, then all tests; what CI runs
 	@$(PY) -m ruff format --check src tests benchmarks
 	@$(PY) -m ruff check src tests benchmarks
 	@$(PY) -m basedpyright
 	@.venv/bin/lint-imports --no-cache
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(PARALLEL)
 
 format: setup ## format the code and fix what can be fixed
 	@$(PY) -m ruff format src tests benchmarks
@@ -32,6 +35,7 @@ bench: setup ## all benchmarks, or one: make bench ROW=ledger-concurrent
 faults: setup ## the long fault runs (twenty kills of each kind)
 	@.venv/bin/tael faults ledger --rounds 20
 	@.venv/bin/tael faults recharge --rounds 20
+	@.venv/bin/tael faults payments --rounds 20
 
 docs: setup ## regenerate docs/errors.md and docs/openapi.json
 	@.venv/bin/tael errors --write docs/errors.md
