@@ -165,7 +165,8 @@ def attempt(row: Record) -> Entry:
 
 def attempt_ended(row: Record) -> Entry:
     """An attempt ended."""
-    why = f": {row['error']}" if row["error"] else f", {row['channel_ref']}" if row["channel_ref"] else ""
+    failed = row["state"] not in {"paid", "returned"}  # one that was paid may have had an error before
+    why = _after(row["error"]) if failed else _after(row["channel_ref"])
     return Entry(
         row["ended_at"], Place.ATTEMPT_ENDED, "state", row["attempt_no"], US, "inside", f"attempt {row['state']}{why}",
         {"state": row["state"], "channel_ref": row["channel_ref"], "error": row["error"]},
@@ -298,7 +299,7 @@ def delivery(row: Record) -> Entry:
 
 def delivery_attempt(row: Record) -> Entry:
     """One call of the business."""
-    status = "" if row["status"] is None else f" {row['status']}"
+    status = f" {row['status']}" if row["outcome"] == "delivered" else ""
     return Entry(
         row["at"], Place.DELIVERY_ATTEMPT, "callback", row["subject"], US, "out",
         f"{row['topic']}, attempt {row['number']} -> {row['outcome']}{status}, {row['duration_ms']} ms",
