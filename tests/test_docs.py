@@ -56,7 +56,15 @@ def row(text: str, column: int) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     dead = [link for link in links(page) if not (page.parent / link.partition("#")[0]).exists()]
+    dead += [link for link in links(page) if link.partition("#")[2] not in {"", *anchors(page, link.partition("#")[0])}]
     assert not dead
+
+
+def anchors(page: Path, link: str) -> list[str]:
+    """What the headings of the page that a link leads to are called in addresses."""
+    path = page.parent / link if link else page
+    headings = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.M) if path.suffix == ".md" else []
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -290,6 +298,13 @@ async def person(shop: Shop, name: str) -> str:
         return await keys.issue(tx, book=BOOK, mode="test", pepper=pepper, now=now, person=name)
 
 
+async def top_up(shop: Shop) -> None:
+    """Bring 100.00 to the account of owner 1001."""
+    order = (await shop.recharge(await shop.account())).json()
+    await shop.sim.pay(order["attempts"][0]["attempt_no"])
+    await shop.sim.drain()
+
+
 @needs_shell
 async def test_withdraw_and_approve_by_a_route(dsn: str, tmp_path: Path, free_port: int) -> None:
     page, routes = RECIPES / "withdraw-and-approve.md", RECIPES / "route-payouts.md"
@@ -297,9 +312,7 @@ async def test_withdraw_and_approve_by_a_route(dsn: str, tmp_path: Path, free_po
     assert list(blocks(routes)) == ["route", "explain", "usage"]
     async with open_shop(dsn, tmp_path) as shop:
         wang, li, merchant = await person(shop, "wang"), await person(shop, "li"), await bank(shop)
-        topped_up = (await shop.recharge(await shop.account())).json()
-        await shop.sim.pay(topped_up["attempts"][0]["attempt_no"])
-        await shop.sim.drain()
+        await top_up(shop)
         async with reading(shop, free_port, KEY=wang, LI=li, MERCHANT=merchant) as reader:
             said = await reader.goes_through(page, "helpers", "payee", "ask")
             assert said.split() == ["****5678", "reviewing", "5000"]
@@ -329,6 +342,21 @@ async def test_collect_and_refund(dsn: str, tmp_path: Path, free_port: int) -> N
         assert (await reader.goes_through(page, "refunded")).split() == ["paid", "5000"]
         assert (await reader.goes_through(page, "too-much")).strip() == "refund_exceeds"
         await shop.check_books()
+
+
+@needs_shell
+async def test_transfer_and_adjust(dsn: str, tmp_path: Path, free_port: int) -> None:
+    page = RECIPES / "transfer-and-adjust.md"
+    assert list(blocks(page)) == ["transfer", "hold", "adjust", "lookup"]
+    async with open_shop(dsn, tmp_path) as shop:
+        wang, li = await person(shop, "wang"), await person(shop, "li")
+        await top_up(shop)
+        async with reading(shop, free_port, KEY=wang, LI=li) as reader:
+            await reader.goes_through(RECIPES / "withdraw-and-approve.md", "helpers")
+            assert (await reader.goes_through(page, "transfer")).split() == ["done"]
+            assert (await reader.goes_through(page, "hold")).split() == ["done", "used", "6000"]
+            assert (await reader.goes_through(page, "adjust")).split() == ["self_approval", "posted", "6500"]
+            assert (await reader.goes_through(page, "lookup")).split() == ["adjustment"]
 
 
 def test_the_rules_of_the_recipe_can_be_put_into_service() -> None:
