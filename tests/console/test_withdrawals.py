@@ -4,8 +4,10 @@ import re
 
 import httpx2
 
-from shop import MASTER_KEY, Shop
+from shop import BOOK, MASTER_KEY, Shop
+from tael import routing
 from tael.console import access
+from tael.routing import Route
 
 
 async def withdraw(shop: Shop, amount: int = 3_000) -> str:
@@ -58,6 +60,17 @@ async def test_the_queue_and_the_sheet_show_what_an_approver_needs(shop: Shop) -
     chinese = (await shop.http.get(f"/console/withdrawals/{number}?lang=zh")).text
     for shown in ("待审批", "风控", "应付提现款", "同意出款", "驳回"):
         assert shown in chinese, shown
+
+
+async def test_the_sheet_shows_only_the_quotas_that_there_are(shop: Shop) -> None:
+    number = await withdraw(shop)
+    async with shop.db.transaction() as tx:
+        route = Route(BOOK, "payout", shop.merchant_account, "CNY", "wechat", "sandbox", 1, daily_limit=500_000)
+        await routing.put_route(tx, route, now=shop.clock.now())
+    sheet = (await enter(shop, f"/console/withdrawals/{number}")).text
+    assert '<td class="amount">today 5,000.00</td>' in sheet
+    assert "Needs 1 approval by a person other than who asked" in sheet
+    assert "autofocus" not in sheet, "what is approved is read first"
 
 
 async def test_approving_and_rejecting_there_is_the_same_as_over_the_api(shop: Shop) -> None:
