@@ -111,7 +111,7 @@ def test_the_doctor_says_what_is_wrong_and_migrate_mends_it(environment: dict[st
 
 def test_the_console_link_and_the_documents(environment: dict[str, str]) -> None:
     link = json.loads(tael("console", "--json", environment=environment).stdout)["url"]
-    assert re.search(r"/console\?key=\d+\.[0-9a-f]{64}$", link)
+    assert re.search(r"/console\?key=\d+\.-\.[0-9a-f]{64}$", link)
     assert tael("errors", environment=environment).stdout == (ROOT / "docs" / "errors.md").read_text("utf-8")
     document = tael("openapi", environment=environment).stdout
     assert document == (ROOT / "docs" / "openapi.json").read_text("utf-8")
