@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 import msgspec
 
+from attacks.vault import stock
 from shop import BOOK, Shop, open_shop
 from tael.base.db import Database
 from tael.guard import keys
@@ -46,7 +47,7 @@ class Case:
     what: str
     call: Callable[["Arena"], Call]
     status: int
-    code: str
+    code: str = ""
     evidence: str = ""
 
     def __str__(self) -> str:
@@ -62,6 +63,14 @@ class Known:
     attempt: str
     foreign_account: str
     foreign_order: str
+    vault: Mapping[str, str] = field(default_factory=dict)
+
+    def fill(self, text: str) -> str:
+        """The text with `{name}` replaced by what is known under that name."""
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "vault"}
+        for name, value in {**plain, **self.vault}.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,10 @@ async def open_arena(dsn: str, folder: Path) -> AsyncGenerator[Arena]:
         foreign = await _account(draft, "foreign")
         attempts = order["attempts"]
         assert isinstance(attempts, list)
-        known = Known(account, str(order["order_no"]), attempts[0]["attempt_no"], foreign, await _foreign_order(shop))
+        known = Known(
+            account, str(order["order_no"]), attempts[0]["attempt_no"], foreign, await _foreign_order(shop),
+            await stock(shop, found),
+        )  # fmt: skip
         alive = asyncio.create_task(_stay_alive(shop))
         yield Arena(shop, found, known)
         alive.cancel()
@@ -140,6 +152,10 @@ _KEYS: dict[str, dict[str, object]] = {
     "powerless": {"scopes": ()},
     "publishable": {"kind": "pk", "scopes": ()},
     "live": {"mode": "live"},
+    "wang": {"person": "wang"},
+    "wang_again": {"person": "wang"},
+    "li": {"person": "li"},
+    "clerk": {"scopes": tuple(scope for scope in keys.SCOPES if not scope.endswith(":approve")), "person": "clerk"},
 }
 
 

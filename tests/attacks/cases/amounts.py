@@ -3,7 +3,7 @@
 from attacks.arena import Case
 from attacks.cases.recharges import raw, recharge
 
-_RAW = [
+RAW = [
     ("V01", "zero", b"0"),
     ("V02", "minus one", b"-1"),
     ("V02", "minus zero", b"-0"),
@@ -28,7 +28,7 @@ _RAW = [
     ("V21", "an object", b'{"minor":100}'),
     ("V24", "yuan with a decimal point in a text", b'"1.00"'),
 ]
-_NOT_JSON = [
+NOT_JSON = [
     ("V07", "NaN", b"NaN"),
     ("V08", "Infinity", b"Infinity"),
     ("V08", "minus Infinity", b"-Infinity"),
@@ -41,8 +41,8 @@ _NOT_JSON = [
 ]
 
 CASES = [
-    *(Case(id, what, raw("amount", text), 422, "invalid_amount") for id, what, text in _RAW),
-    *(Case(id, what, raw("amount", text), 400, "invalid_json") for id, what, text in _NOT_JSON),
+    *(Case(id, what, raw("amount", text), 422, "invalid_amount") for id, what, text in RAW),
+    *(Case(id, what, raw("amount", text), 400, "invalid_json") for id, what, text in NOT_JSON),
     Case("V22", "missing", recharge(amount=...), 422, "missing_field"),
     Case("V23", "given twice, cheap first", raw("amount", b'1,"amount":100'), 400, "invalid_json"),
     Case("V23", "given twice, the name escaped once", raw("amount", b'1,"am\\u006funt":100'), 400, "invalid_json"),

@@ -4,7 +4,7 @@ from attacks.arena import Case
 from attacks.cases.recharges import account, ask, raw, recharge
 
 _CURRENCIES = ["cny", "Cny", "XXX", "CN", "CNYY", "", " CNY", "CNY\n", "ＣＮＹ", "¥", "СNY", "156"]
-_MASS = [
+MASS = [
     ("status", "paid"), ("state", "paid"), ("merchant_id", "2"), ("book", 2), ("balance", 10**9), ("fee_rate", "0"),
     ("order_no", "RC" + "0" * 30), ("id", "1"), ("paid_at", "2026-01-01T00:00:00Z"), ("rate", "0.5"), ("mode", "live"),
     ("notify_url", "http://127.0.0.1:9/"), ("__proto__", {"amount": 1}), ("__class__", "x"), ("Amount", 1),
@@ -56,7 +56,7 @@ CASES = [
     Case("V43", "an unknown field", recharge(colour="red"), 422, "unknown_field"),
     Case("V43", "an unknown field of an account", account(colour="red"), 422, "unknown_field"),
     *(Case("V44", f"mass assignment of {name!r}", recharge(**{name: value}), 422, "unknown_field")
-      for name, value in _MASS),
+      for name, value in MASS),
     *(Case("V44", f"mass assignment of an account's {name!r}", account(**{name: value}), 422, "unknown_field")
       for name, value in [("balance", 100), ("book", 2), ("kind", "internal"), ("limits", "none"), ("id", "1")]),
     *(Case(id, f"{what} in a description", recharge(description=text), 422, "invalid_text")

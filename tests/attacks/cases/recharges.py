@@ -61,12 +61,8 @@ def ask(method: str, path: str, content: bytes = b"", *, key: str = "full", **he
     """Any method on a path with known objects; a body is announced as JSON."""
 
     def build(arena: Arena) -> Call:
-        known = {name: getattr(arena.known, name) for name in arena.known.__slots__}
         announced = {_name(name): value for name, value in headers.items()} | (JSON if content else {})
-        target = path
-        for name, value in known.items():
-            target = target.replace(f"{{{name}}}", value)
-        return Call(method, target, content, announced, key)
+        return Call(method, arena.known.fill(path), arena.known.fill(content.decode("latin-1")).encode("latin-1"), announced, key)
 
     return build
 
