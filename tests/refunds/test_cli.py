@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
+from cyclopts import ValidationError
 from structlog.testing import capture_logs
 
 from shop import BOOK, MASTER_KEY, Shop
@@ -83,3 +84,15 @@ async def test_what_is_refused(shop: Shop, run: Run) -> None:
     assert await said(run, "show", refund["refund_no"], book=2) == "order_not_found"
     assert await said(run, "show", str(payment)) == "order_not_found"
     assert await said(run, "list", book=2) == []
+
+
+@pytest.mark.parametrize(
+    "changed", [{"amount": "0"}, {"amount": "-1"}, {"number": "B 1"}, {"reason": "x" * 81}], ids=str
+)
+async def test_what_the_command_line_itself_refuses(changed: dict[str, str]) -> None:
+    words = {"payment": "RC" + "0" * 30, "amount": "1", "number": "B-1", "reason": "broken"} | changed
+    with pytest.raises(ValidationError):
+        await app.run_async(
+            ["start", *(f"--{name}={value}" for name, value in words.items())],
+            exit_on_error=False, print_error=False, result_action="return_value",
+        )  # fmt: skip

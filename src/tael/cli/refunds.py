@@ -4,13 +4,16 @@ Who acts, and in which book, is what the API key in TAEL_API_KEY says: a person 
 """
 
 import os
+import re
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
-from cyclopts import App
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +21,7 @@ import tael.cli
 from tael.app import master_key
 from tael.base.clock import DatabaseClock
 from tael.base.ids import Ids
-from tael.base.money import Money, format_minor
+from tael.base.money import MAX_MINOR, Money, format_minor
 from tael.base.settings import Settings
 from tael.channels.accounts import MerchantAccounts
 from tael.channels.pace import SharedPace
@@ -52,20 +55,31 @@ async def show(number: str, *, json: bool = False) -> None:
     _show([found], as_json=json)
 
 
+def _is_business_no(_: object, value: str) -> None:
+    if not re.fullmatch(r"[0-9A-Za-z_\-]{1,64}", value):
+        raise ValueError("1 to 64 letters, digits, _ or -")
+
+
+def _is_reason(_: object, value: str) -> None:
+    if not 1 <= len(value) <= 80:
+        raise ValueError("1 to 80 letters")
+
+
 @app.command
 async def start(
-    payment: str, amount: int, number: str, *, reason: str, currency: str = "CNY", json: bool = False
+    payment: Annotated[str, Parameter(help="The payment's order number")],
+    amount: Annotated[int, Parameter(help="Minor units (fen)", validator=Number(gte=1, lte=MAX_MINOR))],
+    number: Annotated[str, Parameter(help="The business's own number of the refund", validator=_is_business_no)],
+    *,
+    reason: Annotated[
+        str, Parameter(help="Up to 80 letters; some channels show it to the payer", validator=_is_reason)
+    ],
+    currency: str = "CNY",
+    json: bool = False,
 ) -> None:
     """Give back a payment, in whole or in part, to where it came from.
 
-    The same command again starts nothing new: it shows the refund as it was then.
-
-    Parameters
-    ----------
-    payment: the payment's order number
-    amount: minor units (fen)
-    number: the business's own number of the refund; one refund has one number for ever
-    reason: some channels show it to the payer
+    One number is one refund for ever: the same command again starts nothing new, it shows the refund as it was then.
     """
     asked = _Asked(payment, amount, number, currency, reason)
     async with _acting("refunds:write") as (platform, caller):
