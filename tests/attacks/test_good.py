@@ -1,4 +1,4 @@
-"""The bodies from which the hostile requests are made would be accepted: so it is the one thing wrong that is refused."""
+"""The bodies from which hostile requests are made would be accepted: it is the one thing wrong that is refused."""
 
 from dataclasses import replace
 from pathlib import Path

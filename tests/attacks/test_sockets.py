@@ -14,6 +14,7 @@ import uvicorn
 from attacks.arena import Arena
 from tael.base.gate import Gate, PatientProtocol
 from tael.payments.notice_endpoint import NoticeEndpoint
+from tael.transfers.endpoint import TransferEndpoint
 
 
 class Hasty(PatientProtocol):
@@ -26,7 +27,8 @@ class Hasty(PatientProtocol):
 async def port(arena: Arena) -> AsyncIterator[int]:
     """The arena's application behind the protocol that production uses, in a hurry."""
     system = arena.shop.system
-    app = Gate(NoticeEndpoint(system.api, system.parts.notices), body_timeout_s=0.1)
+    transfers = TransferEndpoint(system.api, system.key_ring, system.parts.transfers)
+    app = Gate(NoticeEndpoint(transfers, system.parts.notices), body_timeout_s=0.1)
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         config = uvicorn.Config(app, log_config=None, lifespan="off", access_log=False, http=Hasty)
         server = uvicorn.Server(config)
@@ -125,6 +127,21 @@ async def test_a_request_behind_a_refused_one_is_not_smuggled(arena: Arena, port
 async def test_the_server_still_serves_after_all_that(arena: Arena, port: int) -> None:
     sent = b"GET /v1/recharges HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n"
     assert await _status(port, sent % arena.keys["full"].encode()) == 200
+
+
+TRANSFERS = [(name, sent.replace(b"/v1/recharges", b"/v1/transfers"), status) for name, sent, status in CASES
+             if sent.startswith(b"POST /v1/recharges")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "status"), [case[1:] for case in TRANSFERS], ids=[case[0] for case in TRANSFERS])
+async def test_bytes_to_transfers(arena: Arena, port: int, sent: bytes, status: int) -> None:
+    """The address that is answered before the framework takes no more than any other."""
+    good = b'{"from_account_id":"{rich}","to_account_id":"{other}","amount":100,"currency":"CNY"}'
+    whole = arena.known.fill(good.decode()).encode()
+    sent = sent.replace(b"KEY", arena.keys["full"].encode()).replace(b"GOOD", whole.ljust(300))
+    await arena.changes()
+    assert await _status(port, sent) == status
+    assert await arena.changes() == set()
 
 
 async def _status(port: int, sent: bytes) -> int:

@@ -1,6 +1,6 @@
 """The table of attacks, by what they attack. `ALL` is what runs and what docs/attacks.md shows."""
 
-from attacks.cases import amounts, decisions, fields, idempotency, keys, lists, notices, outgoing, wire
+from attacks.cases import alipay, amounts, decisions, fields, idempotency, keys, lists, notices, outgoing, wire
 
 ALL = {
     "Amounts and numbers": amounts.CASES,
@@ -14,4 +14,5 @@ ALL = {
     "Money that moves out: other people's": decisions.OTHERS,
     "Money that moves out: what may be asked": decisions.BUSINESS,
     "Notices from channels": notices.CASES,
+    "Notices from Alipay": alipay.CASES,
 }

@@ -3,6 +3,7 @@
 `GOOD` holds such a body for each address. A text in it such as `{rich}` stands for an object of the arena's vault.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import cast
 
@@ -78,7 +79,8 @@ def bare(what: str, key: str = "full", **body: object) -> Build:
 def _call(arena: Arena, what: str, content: bytes, key: str) -> Call:
     method, _, path = what.partition(" ")
     filled = arena.known.fill(content.decode("latin-1")).encode("latin-1")
-    return Call(method, arena.known.fill(path), filled, keyed(), key)
+    name = hashlib.sha256(what.encode() + content).hexdigest()
+    return Call(method, arena.known.fill(path), filled, keyed(Idempotency_Key=name), key)
 
 
 def _changed(what: str, changes: Mapping[str, object]) -> dict[str, object]:

@@ -62,7 +62,13 @@ def ask(method: str, path: str, content: bytes = b"", *, key: str = "full", **he
 
     def build(arena: Arena) -> Call:
         announced = {_name(name): value for name, value in headers.items()} | (JSON if content else {})
-        return Call(method, arena.known.fill(path), arena.known.fill(content.decode("latin-1")).encode("latin-1"), announced, key)
+        return Call(
+            method,
+            arena.known.fill(path),
+            arena.known.fill(content.decode("latin-1")).encode("latin-1"),
+            announced,
+            key,
+        )
 
     return build
 
