@@ -21,5 +21,5 @@ async def find_verdict(tx: Tx, *, book: int, operation: str, number: str) -> Ver
     key = (book, operation, number)
     found = await store.verdicts(tx, [key])
     if key not in found:
-        raise VerdictNotFound(f"{operation} {number}")
+        raise VerdictNotFound
     return found[key]

@@ -67,7 +67,8 @@ _FORGED = [
     ("N05", "another status after signing", letter(trade_status="WAIT_BUYER_PAY", after={
         "trade_status": "TRADE_SUCCESS"})),
     ("N05", "a further field after signing", letter(after={"refund_fee": "0.01"})),
-    ("S17", "an algorithm called none", letter(sign_type="none")), ("S17", "RSA instead of RSA2", letter(sign_type="RSA")),
+    ("S17", "an algorithm called none", letter(sign_type="none")),
+    ("S17", "RSA instead of RSA2", letter(sign_type="RSA")),
     ("S17", "SHA-1", letter(weak=True)), ("S17", "no algorithm", letter(sign_type=...)),
     ("N08", "a stranger's key", letter(signer="stranger")),
     ("N08", "another app", letter(app_id="2021000000000000")), ("N08", "no app", letter(app_id=...)),
