@@ -5,6 +5,7 @@ wang asks, with two keys; li decides. Whatever is made here is made through the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import httpx2
 import msgspec
@@ -119,8 +120,8 @@ async def _payments(hands: _Hands, known: Mapping[str, str]) -> dict[str, str]:
             "full", "POST", "/v1/payments", account_id=known["other"], amount=100, currency="CNY", channel="wechat",
             method="native", description="goods", business_order_no=f"goods-{name}", **more,
         )  # fmt: skip
-        found[name], attempts = order["order_no"], order["attempts"]
-        assert isinstance(attempts, list)
+        found[name] = order["order_no"]
+        attempts = cast("list[dict[str, str]]", cast("object", order["attempts"]))
         if name in {"paid", "refunded", "partly"}:
             await hands.shop.sim.pay(attempts[0]["attempt_no"])
             await hands.shop.sim.drain()

@@ -12,7 +12,7 @@ import msgspec
 from attacks.arena import Arena, Call
 from attacks.cases.recharges import Build, keyed
 
-_MOVE = {
+_MOVE: dict[str, object] = {
     "from_account_id": "{rich}", "to_account_id": "{other}", "amount": 100, "currency": "CNY", "note": "n",
     "business_transfer_no": "t-1",
 }  # fmt: skip
