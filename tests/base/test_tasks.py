@@ -152,6 +152,39 @@ async def test_stopping_finishes_what_was_claimed(db: Database, ids: Ids, clock:
         assert await tx.fetchval("select count(*) from task") == 0
 
 
+async def begun(started: list[Task], number: int) -> None:
+    while len(started) < number:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("poll_s", "ended", "claims"), [(3600, 2, [8, 2]), (0.01, 1, [8, 1])])
+async def test_a_full_worker_claims_again_when_a_quarter_is_free_or_the_poll_interval_is_over(
+    db: Database, ids: Ids, clock: SteppedClock, poll_s: float, ended: int, claims: list[int]
+) -> None:
+    started: list[Task] = []
+    finish = {f"k{n:02}": asyncio.Event() for n in range(12)}
+
+    async def handle(task: Task) -> Done:
+        started.append(task)
+        await finish[task.key].wait()
+        return Done()
+
+    worker = Worker(db, "q", handle, clock.now, concurrency=8, poll_s=poll_s)
+    await put(db, ids, clock, *finish)
+    running = asyncio.create_task(worker.run())
+    await begun(started, 8)
+    for task in started[:ended]:
+        finish[task.key].set()
+    await begun(started, sum(claims))
+    leases = [task.lease for task in started]
+    assert [leases.count(lease) for lease in dict.fromkeys(leases)] == claims
+    worker.stop()
+    for one in finish.values():
+        one.set()
+    await running
+    assert len(started) == sum(claims), "what waits is left to the next worker"
+
+
 def event(number: int, topic: str = "order.paid") -> NewEvent:
     return NewEvent(1, topic, "RC1", number, {"n": number})
 

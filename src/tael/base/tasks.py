@@ -171,7 +171,11 @@ async def revive(tx: Tx, queue: str, *, book: int, key: str, now: datetime) -> b
 
 
 class Worker:
-    """Runs the handler of one queue until stopped: claims in batches, works on `concurrency` tasks at a time."""
+    """Runs the handler of one queue until stopped: claims in batches, works on `concurrency` tasks at a time.
+
+    Once all its slots are taken it claims again when a quarter of them is free, or after `poll_s` with what is free:
+    one claim for each task that ends would be as many transactions as tasks.
+    """
 
     def __init__(
         self, db: Database, queue: str, handler: Handler, now: Callable[[], datetime], *,
@@ -192,14 +196,16 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`; unfinished tasks are left to their leases when the process dies."""
         while not self._stopping.is_set():
-            free = self._concurrency - len(self._running)
+            if len(self._running) >= self._concurrency:
+                await self._quarter()
+            free = 0 if self._stopping.is_set() else self._concurrency - len(self._running)
             claimed = await self._claim(free) if free else []
             for task in claimed:
                 running = asyncio.create_task(self._work(task))
                 self._running.add(running)
                 running.add_done_callback(self._running.discard)
-            if len(claimed) < free or not free:
-                await self._pause()
+            if len(claimed) < free:
+                await self._pause(self._poll_s)
         if self._running:
             await asyncio.wait(self._running)
 
@@ -244,10 +250,19 @@ class Worker:
             self._failed[key] = failed + 1
         return Again(self._now() + timedelta(seconds=self._retry_s[failed]), error)
 
-    async def _pause(self) -> None:
-        """Until something finishes, the poll interval is over, or we are told to stop."""
+    async def _quarter(self) -> None:
+        """Until a quarter of the slots is free, the poll interval is over, or we are told to stop."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._poll_s
+        while 4 * len(self._running) > 3 * self._concurrency and (left_s := until - loop.time()) > 0:
+            await self._pause(left_s)
+            if self._stopping.is_set():
+                return
+
+    async def _pause(self, most_s: float) -> None:
+        """Until something finishes, `most_s` is over, or we are told to stop."""
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({stopping, *self._running}, timeout=self._poll_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopping, *self._running}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
 
 
