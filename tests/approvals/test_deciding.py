@@ -11,6 +11,7 @@ from tael.approvals import (
     ApprovalNotFound,
     ApprovalNotPending,
     ApprovalPending,
+    NewDecision,
     PayloadChanged,
     SelfApproval,
 )
@@ -65,6 +66,66 @@ async def test_turns(
     accepted = [turn for turn, answer in zip(turns, said, strict=True) if turn != "x" and "_" not in answer]
     shown = [("+" if one.decision == "approve" else "-") + one.checker for one in found.decisions]
     assert sorted(shown) == sorted(accepted)
+
+
+@pytest.mark.parametrize(("amount", "turns", "answers"), [turns for turns in TURNS if "x" not in turns[1]])
+async def test_turns_in_one_batch(
+    db: Database, clock: SteppedClock, ask: Ask, amount: int, turns: list[str], answers: list[str]
+) -> None:
+    """One after the other, as if each came alone, and the neighbours in the batch notice nothing."""
+    asked = await ask(amount=amount)
+    await ask("WD2")
+    batch = [
+        NewDecision(BOOK, KIND, subject, turn[1:], turn[0] == "+", None, None)
+        for turn, subject in [("+li", "WD2"), *((turn, "WD1") for turn in turns), ("+li", "WD3"), ("-li", "WD2")]
+    ]
+    async with db.transaction() as tx:
+        said = await approvals.decide_all(tx, batch, now=clock.now())
+    words = [code(type(one)) if isinstance(one, TaelError) else one.state for one in said]
+    assert words == ["approved", *answers, "approval_not_found", "already_decided"]
+    async with db.transaction() as tx:
+        found = await approvals.find_all(tx, book=BOOK, kind=KIND, subjects=["WD1", "WD2"])
+    assert found["WD2"] == said[0]
+    last = [one for one in said if not isinstance(one, TaelError) and one.id == asked.id][-1]
+    assert found["WD1"] == last, "the answer is what is stored"
+
+
+async def test_a_batch_decides_the_newest_of_a_subject(
+    db: Database, clock: SteppedClock, ask: Ask, decide: Decide
+) -> None:
+    old = await ask()
+    await decide("li", approve=False)
+    new = await ask()
+    async with db.transaction() as tx:
+        assert await approvals.decide_all(tx, [], now=clock.now()) == []
+        (said,) = await approvals.decide_all(
+            tx, [NewDecision(BOOK, KIND, "WD1", "li", True, "seen", new.payload_sha256)], now=clock.now()
+        )
+        before = await approvals.get(tx, book=BOOK, id=old.id)
+    assert isinstance(said, approvals.Approval)
+    assert (said.id, said.state, said.decided_at, said.decisions[0].note) == (new.id, "approved", clock.now(), "seen")
+    assert (before.state, len(before.decisions)) == ("rejected", 1)
+
+
+async def test_batches_of_the_same_approvals_at_once(db: Database, clock: SteppedClock, ask: Ask) -> None:
+    """Whatever their turn in the batch, locks are taken in one order: nobody waits for ever, and all are decided."""
+    subjects = [f"WD{n}" for n in range(20)]
+    for subject in subjects:
+        await ask(subject, amount=TWO)
+
+    async def batch(checker: str, turn: list[str]) -> list[str]:
+        wanted = [NewDecision(BOOK, KIND, subject, checker, True, None, None) for subject in turn]
+        async with db.transaction() as tx:
+            said = await approvals.decide_all(tx, wanted, now=clock.now())
+        return [code(type(one)) if isinstance(one, TaelError) else one.state for one in said]
+
+    said = await asyncio.gather(
+        *(batch(f"checker{n}", subjects if n % 2 else subjects[::-1]) for n in range(4))
+    )  # fmt: skip
+    words = [word for one in said for word in one]
+    assert {word: words.count(word) for word in set(words)} == {
+        "pending": 20, "approved": 20, "approval_not_pending": 40,
+    }  # fmt: skip
 
 
 async def test_what_is_not_there(ask: Ask, decide: Decide) -> None:

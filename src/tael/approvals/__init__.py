@@ -23,10 +23,11 @@ from tael.approvals.deciding import (
     SelfApproval,
     cancel,
     decide,
+    decide_all,
     expire_due,
 )
 from tael.approvals.lookup import find, find_all, get, page
-from tael.approvals.store import Approval, ApprovalState, Decision, NewApproval, Verdict
+from tael.approvals.store import Approval, ApprovalState, Decision, NewApproval, NewDecision, Verdict
 from tael.approvals.tier_changes import TierChange, change_tiers, decide_tiers
 from tael.approvals.tiers import (
     FourEyesRequired,
@@ -50,6 +51,7 @@ __all__ = [
     "Decision",
     "FourEyesRequired",
     "NewApproval",
+    "NewDecision",
     "PayloadChanged",
     "SelfApproval",
     "Tier",
@@ -62,6 +64,7 @@ __all__ = [
     "change_tiers",
     "changes_of",
     "decide",
+    "decide_all",
     "decide_tiers",
     "digest",
     "expire_due",

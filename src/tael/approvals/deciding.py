@@ -9,12 +9,13 @@ Nothing leaves the other states. What is executed is the stored payload, never w
 sends the hash of what was shown is refused when that is not what is stored. The database holds the same rules.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from tael.approvals import store
 from tael.approvals.asking import digest
-from tael.approvals.store import Approval, Decision
+from tael.approvals.store import Approval, Decision, NewDecision
 from tael.base.db import Tx
 from tael.base.errors import TaelError
 
@@ -67,31 +68,45 @@ async def decide(
 
     Raises `ApprovalNotFound`, `SelfApproval`, `AlreadyDecided`, `ApprovalNotPending` or `PayloadChanged`.
     """
-    approval = await _locked(tx, book=book, kind=kind, subject=subject)
-    if checker == approval.maker:
-        raise SelfApproval
-    if any(decision.checker == checker for decision in approval.decisions):
-        raise AlreadyDecided(state=approval.state)
-    if approval.state != "pending" or now >= approval.expires_at:
-        raise ApprovalNotPending(state=approval.state if approval.state != "pending" else "expired")
-    if payload_sha256 not in (None, approval.payload_sha256) or digest(approval.payload) != approval.payload_sha256:
-        raise PayloadChanged(param="payload_sha256")
-    decision = Decision(checker, "approve" if approve else "reject", note, now)
-    await store.insert_decision(tx, approval, decision)
-    decided = replace(approval, decisions=(*approval.decisions, decision))
-    if approve and len(decided.decisions) < decided.needed:
-        return decided
-    return await _end(tx, replace(decided, state="approved" if approve else "rejected", decided_at=now))
+    (said,) = await decide_all(tx, [NewDecision(book, kind, subject, checker, approve, note, payload_sha256)], now=now)
+    if isinstance(said, TaelError):
+        raise said
+    return said
+
+
+async def decide_all(tx: Tx, new: Sequence[NewDecision], *, now: datetime) -> list[Approval | TaelError]:
+    """Write a batch of decisions, one after the other; answers each with its approval as it is after this decision,
+    or with what `decide` would raise: a refusal changes nothing for the others.
+    """
+    current = await store.lock_newest(tx, [_key(one) for one in new]) if new else {}
+    said: list[Approval | TaelError] = []
+    made: list[tuple[Approval, Decision]] = []
+    for one in new:
+        try:
+            decided, decision = _decided(current.get(_key(one)), one, now=now)
+        except TaelError as refusal:
+            said.append(refusal)
+        else:
+            current[_key(one)] = decided
+            made.append((decided, decision))
+            said.append(decided)
+    await store.insert_decisions(tx, made)
+    await store.end(tx, [one for one, _ in made if one.state != "pending"])
+    return said
 
 
 async def cancel(tx: Tx, *, book: int, kind: str, subject: str, now: datetime) -> Approval:
     """Withdraw what was proposed; once more changes nothing. Raises `ApprovalNotFound` or `ApprovalNotPending`."""
-    approval = await _locked(tx, book=book, kind=kind, subject=subject)
+    approval = (await store.lock_newest(tx, [(book, kind, subject)])).get((book, kind, subject))
+    if approval is None:
+        raise ApprovalNotFound
     if approval.state == "cancelled":
         return approval
     if approval.state != "pending":
         raise ApprovalNotPending(state=approval.state)
-    return await _end(tx, replace(approval, state="cancelled", decided_at=now))
+    cancelled = replace(approval, state="cancelled", decided_at=now)
+    await store.end(tx, [cancelled])
+    return cancelled
 
 
 async def expire_due(tx: Tx, *, now: datetime, limit: int = 500) -> list[Approval]:
@@ -99,13 +114,25 @@ async def expire_due(tx: Tx, *, now: datetime, limit: int = 500) -> list[Approva
     return await store.expire(tx, now=now, limit=limit)
 
 
-async def _locked(tx: Tx, *, book: int, kind: str, subject: str) -> Approval:
-    approval = await store.lock_newest(tx, book=book, kind=kind, subject=subject)
+def _key(new: NewDecision) -> store.Key:
+    return new.book, new.kind, new.subject
+
+
+def _decided(approval: Approval | None, new: NewDecision, *, now: datetime) -> tuple[Approval, Decision]:
+    """The approval with one more decision, and that decision. Pure; raises what `decide` raises."""
     if approval is None:
         raise ApprovalNotFound
-    return approval
-
-
-async def _end(tx: Tx, approval: Approval) -> Approval:
-    await store.end(tx, approval)
-    return approval
+    if new.checker == approval.maker:
+        raise SelfApproval
+    if any(decision.checker == new.checker for decision in approval.decisions):
+        raise AlreadyDecided(state=approval.state)
+    if approval.state != "pending" or now >= approval.expires_at:
+        raise ApprovalNotPending(state=approval.state if approval.state != "pending" else "expired")
+    if new.payload_sha256 not in (None, approval.payload_sha256) or digest(approval.payload) != approval.payload_sha256:
+        raise PayloadChanged(param="payload_sha256")
+    decision = Decision(new.checker, "approve" if new.approve else "reject", new.note, now)
+    together = sorted((*approval.decisions, decision), key=lambda one: (one.at, one.checker))
+    decided = replace(approval, decisions=tuple(together))
+    if new.approve and len(together) < approval.needed:
+        return decided, decision
+    return replace(decided, state="approved" if new.approve else "rejected", decided_at=now), decision

@@ -12,6 +12,8 @@ from tael.base.errors import JsonValue
 
 ApprovalState = Literal["pending", "approved", "rejected", "cancelled", "expired"]
 Verdict = Literal["approve", "reject"]
+Key = tuple[int, str, str]
+"""(book, kind, subject)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,19 @@ class Decision:
     decision: Verdict
     note: str | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """What `checker` decides about a subject; `payload_sha256`: refuse it when what is stored is another content."""
+
+    book: int
+    kind: str
+    subject: str
+    checker: str
+    approve: bool
+    note: str | None
+    payload_sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,7 @@ async def insert(tx: Tx, approvals: Sequence[Approval]) -> set[tuple[int, int]]:
     return {(row["book"], row["id"]) for row in rows}
 
 
-async def pending(tx: Tx, keys: Sequence[tuple[int, str, str]]) -> dict[tuple[int, str, str], Approval]:
+async def pending(tx: Tx, keys: Sequence[Key]) -> dict[Key, Approval]:
     """The pending approvals of (book, kind, subject)."""
     rows = await tx.fetch(
         """select * from approval where state = 'pending' and book = any($1::bigint[]) and kind = any($2::text[])
@@ -97,14 +112,17 @@ async def newest(tx: Tx, *, book: int, kind: str, subject: str) -> Approval | No
     return (await newest_of(tx, book=book, kind=kind, subjects=[subject])).get(subject)
 
 
-async def lock_newest(tx: Tx, *, book: int, kind: str, subject: str) -> Approval | None:
-    """The newest approval of a subject, locked; the lock also guards its decisions."""
-    found = await newest(tx, book=book, kind=kind, subject=subject)
-    if found is None:
-        return None
-    rows = await tx.fetch("select * from approval where book = $1 and id = $2 for update", book, found.id)
-    (locked,) = await _with_decisions(tx, rows)
-    return locked
+async def lock_newest(tx: Tx, keys: Sequence[Key]) -> dict[Key, Approval]:
+    """The newest approval of each subject, locked in the order of ids; the lock also guards its decisions.
+
+    A subject has few, and all of them are locked: which is the newest one is known without asking twice.
+    """
+    rows = await tx.fetch(
+        """select * from approval where book = any($1::bigint[]) and kind = any($2::text[])
+               and subject = any($3::text[]) order by id for update""",
+        [book for book, _, _ in keys], [kind for _, kind, _ in keys], [subject for _, _, subject in keys],
+    )  # fmt: skip
+    return {(one.book, one.kind, one.subject): one for one in await _with_decisions(tx, rows)}
 
 
 async def newest_of(tx: Tx, *, book: int, kind: str, subjects: Sequence[str]) -> dict[str, Approval]:
@@ -137,20 +155,30 @@ async def page(
     return await _with_decisions(tx, rows)
 
 
-async def insert_decision(tx: Tx, approval: Approval, decision: Decision) -> None:
-    """Write what somebody decided about a locked, pending approval."""
-    await tx.execute(
-        "insert into approval_decision (book, approval, checker, decision, note, at) values ($1, $2, $3, $4, $5, $6)",
-        approval.book, approval.id, decision.checker, decision.decision, decision.note, decision.at,
-    )  # fmt: skip
+async def insert_decisions(tx: Tx, made: Sequence[tuple[Approval, Decision]]) -> None:
+    """Write what people decided about locked, pending approvals."""
+    if made:
+        await tx.execute(
+            """insert into approval_decision (book, approval, checker, decision, note, at)
+               select * from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[],
+                   $6::timestamptz[])""",
+            [of.book for of, _ in made], [of.id for of, _ in made], [one.checker for _, one in made],
+            [one.decision for _, one in made], [one.note for _, one in made], [one.at for _, one in made],
+        )  # fmt: skip
 
 
-async def end(tx: Tx, approval: Approval) -> None:
-    """Write the state that a locked approval ends in."""
-    await tx.execute(
-        "update approval set state = $3, decided_at = $4 where book = $1 and id = $2",
-        approval.book, approval.id, approval.state, approval.decided_at,
-    )  # fmt: skip
+async def end(tx: Tx, approvals: Sequence[Approval]) -> None:
+    """Write the states that locked approvals end in."""
+    if approvals:
+        await tx.execute(
+            """update approval set state = ended.state, decided_at = ended.decided_at
+               from unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[])
+                   as ended(book, id, state, decided_at)
+               where approval.book = any($1::bigint[]) and approval.id = any($2::bigint[])
+                   and approval.book = ended.book and approval.id = ended.id""",
+            [one.book for one in approvals], [one.id for one in approvals], [one.state for one in approvals],
+            [one.decided_at for one in approvals],
+        )  # fmt: skip
 
 
 async def expire(tx: Tx, *, now: datetime, limit: int) -> list[Approval]:
