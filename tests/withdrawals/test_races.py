@@ -9,7 +9,7 @@ from tael.payments.notices import PayoutTold
 from tael.withdrawals.opening import PAYOUT
 
 from .bank import view_of
-from .conftest import BOB, Company, nobody_approves, works
+from .conftest import ALICE, BOB, Company, nobody_approves, works
 
 
 async def test_a_hundred_withdrawals_of_everything(company: Company) -> None:
@@ -85,6 +85,34 @@ async def test_two_people_approve_at_once(company: Company) -> None:
     assert await company.count("task") == 1
     await company.pay()
     assert len(company.bank.all()) == 1
+
+
+async def test_decided_in_one_batch(company: Company) -> None:
+    """Approved, rejected, refused and unheard of side by side: each is answered for itself, and the books agree."""
+    numbers: list[str] = []
+    for owner in (ALICE, BOB):
+        account, payee = await company.open(owner=owner), await company.bind(owner)
+        numbers += [await company.asked(account, payee) for _ in range(3)]
+    turns = [
+        ("li", "approve", numbers[0], (200, "approved"), ["created", "approved"]),
+        ("li", "reject", numbers[1], (200, "invalid"), ["created", "rejected"]),
+        ("wang", "approve", numbers[2], (403, "self_approval"), ["created"]),
+        ("li", "approve", numbers[3], (200, "approved"), ["created", "approved"]),
+        ("zhao", "reject", numbers[4], (200, "invalid"), ["created", "rejected"]),
+        ("li", "approve", "WD0", (404, "order_not_found"), []),
+        ("zhao", "approve", numbers[5], (200, "approved"), ["created", "approved"]),
+    ]
+    said = await asyncio.gather(*(company.act(who, verb, number, note=who) for who, verb, number, _, _ in turns))
+    assert said == [answer for *_, answer, _ in turns]
+    for _, _, number, _, topics in turns:
+        assert await company.events(number) == topics
+    assert [(await company.view(number))["reason"] for number in numbers] == [
+        None, "rejected by li: li", None, None, "rejected by zhao: zhao", None,
+    ]  # fmt: skip
+    assert await company.count("task") == 3
+    assert await company.money(account) == (100_000, 2_000), "of Bob's, one is given back"
+    assert await company.pay() == 3
+    assert await company.money(account) == (98_000, 0)
 
 
 async def test_approved_and_rejected_at_once(company: Company) -> None:

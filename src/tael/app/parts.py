@@ -63,8 +63,8 @@ class Parts:
     async def close(self) -> None:
         """Finish what is under way; the first to close are those that still hand work to the others."""
         for part in (
-            self.notices, self.pay_ins, self.balance_payments, self.handover, self.withdrawals, self.payouts,
-            self.refunds, self.transfers, self.callbacks.transport,
+            self.notices, self.pay_ins, self.balance_payments, self.handover, self.withdrawals, self.decisions,
+            self.payouts, self.refunds, self.transfers, self.callbacks.transport,
         ):  # fmt: skip
             await part.close()
 

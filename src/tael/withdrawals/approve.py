@@ -5,7 +5,8 @@
     approved  -> invalid    cancelled while no channel was asked, or every channel that was asked has refused for good
 
 The approval's lock is taken before the order's, always in this turn. What is approved is the stored content; a checker
-who sends the hash of what was shown is refused when something else is stored.
+who sends the hash of what was shown is refused when something else is stored. Concurrent decisions share a transaction,
+and whoever is refused in it does not take the others along.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tael import approvals
-from tael.approvals import Approval, ApprovalNotFound, ApprovalNotPending
+from tael.approvals import Approval, ApprovalNotFound, ApprovalNotPending, NewDecision
 from tael.base import outbox, tasks
+from tael.base.batch import Batcher
 from tael.base.crash import crash_point
 from tael.base.db import Database, Tx
 from tael.base.errors import TaelError
@@ -26,14 +28,18 @@ from tael.orders import (
     Order,
     OrderNotFound,
     OrderState,
+    attempts_of,
     find_order,
+    find_orders,
     lock_orders,
     move_order,
     save,
 )
+from tael.payments.platform import MAX_WAIT_MS
 from tael.risk import Risk
-from tael.withdrawals.lookup import KIND, Found, all_about
+from tael.withdrawals.lookup import KIND, Found, all_about, details_of
 from tael.withdrawals.opening import payout_task
+from tael.withdrawals.store import Key
 from tael.withdrawals.undo import let_go, unfreeze
 from tael.withdrawals.views import withdrawal_event
 
@@ -65,17 +71,18 @@ class Decisions:
     def __init__(self, db: Database, ids: Ids, ledger: Ledger, risk: Risk, now: Callable[[], datetime]) -> None:
         self.db = db
         self._ids, self._ledger, self._risk, self._now = ids, ledger, risk, now
+        self._deciding: Batcher[NewDecision, Found] = Batcher(self._decide, max_wait_ms=MAX_WAIT_MS)
 
     async def approve(self, verdict: Verdict) -> Found:
         """Approve; the payout starts when nobody else is needed.
 
         Raises `OrderNotFound`, or what `approvals.decide` raises.
         """
-        return await self._decide(verdict, approve=True)
+        return await self._deciding.submit(_decision(verdict, approve=True))
 
     async def reject(self, verdict: Verdict) -> Found:
         """Reject; one rejection is enough. Raises `OrderNotFound`, or what `approvals.decide` raises."""
-        return await self._decide(verdict, approve=False)
+        return await self._deciding.submit(_decision(verdict, approve=False))
 
     async def cancel(self, *, book: int, order_no: str, person: str) -> Found:
         """Withdraw the request while nobody can have been paid; once more changes nothing.
@@ -95,34 +102,38 @@ class Decisions:
         """End the withdrawals among the approvals that `approvals.expire_due` has ended in this transaction."""
         found = await _locked(tx, [(one.book, one.subject) for one in ended if one.kind == KIND])
         waiting = [one for one in found if one.order.state is OrderState.REVIEWING]
-        await self._end(tx, waiting, topic="withdrawal.expired", reason="nobody decided in time")
+        await self._end(tx, [(one, "nobody decided in time") for one in waiting], topic="withdrawal.expired")
 
-    async def _decide(self, verdict: Verdict, *, approve: bool) -> Found:
+    async def close(self) -> None:
+        """Finish what is under way."""
+        await self._deciding.close()
+
+    async def _decide(self, wanted: Sequence[NewDecision]) -> list[Found | TaelError]:
+        """The transaction for a batch: one result per decision."""
         async with self.db.transaction() as tx:
-            approval = await self._write(tx, verdict, approve=approve)
-            found = await _locked(tx, [(verdict.book, verdict.order_no)])
-            if approval.state == "approved":
-                found = await self._start_payout(tx, found)
-            elif approval.state == "rejected":
-                reason = f"rejected by {verdict.checker}" + (f": {verdict.note}" if verdict.note else "")
-                found = await self._end(tx, found, topic="withdrawal.rejected", reason=reason)
+            said = await _told(tx, wanted, await approvals.decide_all(tx, wanted, now=self._now()))
+            results = await self._follow(tx, said)
             crash_point("approve.before_commit")
         crash_point("approve.committed")
         # Nothing is read after the commit: what is decided cannot be answered with "nothing was changed".
-        return found[0]
+        return results
 
-    async def _write(self, tx: Tx, verdict: Verdict, *, approve: bool) -> Approval:
-        """The approval with one more decision. Raises `OrderNotFound`, or what `approvals.decide` raises."""
-        try:
-            return await approvals.decide(
-                tx, book=verdict.book, kind=KIND, subject=verdict.order_no, checker=verdict.checker, approve=approve,
-                note=verdict.note, payload_sha256=verdict.payload_sha256, now=self._now(),
-            )  # fmt: skip
-        except ApprovalNotFound:
-            await _require(tx, book=verdict.book, order_no=verdict.order_no)
-            raise
+    async def _follow(self, tx: Tx, said: Sequence[Approval | TaelError]) -> list[Found | TaelError]:
+        """Do what was decided; each decision is answered with what it led to. The ledger's lock is taken last."""
+        decided = {place: one for place, one in enumerate(said) if isinstance(one, Approval)}
+        about = await _about(tx, [(one.book, one.subject) for one in decided.values()])
+        after = {place: replace(about[one.book, one.subject], approval=one) for place, one in decided.items()}
+        approved = [place for place, one in decided.items() if one.state == "approved"]
+        rejected = [place for place, one in decided.items() if one.state == "rejected"]
+        started = await self._start_payout(tx, [after[place] for place in approved])
+        reasons = [(after[place], _reason(decided[place])) for place in rejected]
+        ended = await self._end(tx, reasons, topic="withdrawal.rejected")
+        after |= zip((*approved, *rejected), (*started, *ended), strict=True)
+        return [after[place] if isinstance(one, Approval) else one for place, one in enumerate(said)]
 
     async def _start_payout(self, tx: Tx, found: Sequence[Found]) -> list[Found]:
+        if not found:
+            return []
         now = self._now()
         moved = [replace(one, order=move_order(one.order, OrderState.APPROVED)) for one in found]
         await save(tx, [one.order for one in moved], [])
@@ -146,12 +157,15 @@ class Decisions:
         asked = any(one.state in OPEN_ATTEMPT or one.state is AttemptState.PAID for one in found.attempts)
         if found.order.state not in _CANCELLABLE or asked:
             raise WithdrawalUnderWay(state=found.order.state)
-        (ended,) = await self._end(tx, [found], topic="withdrawal.cancelled", reason=f"cancelled by {person}")
+        (ended,) = await self._end(tx, [(found, f"cancelled by {person}")], topic="withdrawal.cancelled")
         return ended
 
-    async def _end(self, tx: Tx, found: Sequence[Found], *, topic: str, reason: str) -> list[Found]:
+    async def _end(self, tx: Tx, found: Sequence[tuple[Found, str]], *, topic: str) -> list[Found]:
+        """End withdrawals, each for its reason."""
+        if not found:
+            return []
         now = self._now()
-        ended = [replace(one, order=move_order(one.order, OrderState.INVALID, reason=reason)) for one in found]
+        ended = [replace(one, order=move_order(one.order, OrderState.INVALID, reason=why)) for one, why in found]
         orders: list[Order] = [one.order for one in ended]
         await save(tx, orders, [])
         events = [withdrawal_event(topic, one.order, one.attempts, one.details) for one in ended]
@@ -159,6 +173,34 @@ class Decisions:
         await let_go(tx, orders, risk=self._risk)
         await unfreeze(tx, orders, ledger=self._ledger, now=now)
         return ended
+
+
+def _decision(verdict: Verdict, *, approve: bool) -> NewDecision:
+    return NewDecision(
+        verdict.book, KIND, verdict.order_no, verdict.checker, approve, verdict.note, verdict.payload_sha256
+    )
+
+
+def _reason(rejected: Approval) -> str:
+    (by,) = (one for one in rejected.decisions if one.decision == "reject")
+    return f"rejected by {by.checker}" + (f": {by.note}" if by.note else "")
+
+
+async def _told(
+    tx: Tx, wanted: Sequence[NewDecision], said: Sequence[Approval | TaelError]
+) -> Sequence[Approval | TaelError]:
+    """What is said, with `OrderNotFound` where there is not even a withdrawal."""
+    missing = [
+        (one.book, one.subject) for one, of in zip(wanted, said, strict=True) if isinstance(of, ApprovalNotFound)
+    ]
+    if not missing:
+        return said
+    known = {(order.book, order.order_no) for order in await find_orders(tx, missing) if order.kind == KIND}
+    unheard_of = set(missing) - known
+    return [
+        OrderNotFound() if (one.book, one.subject) in unheard_of else of
+        for one, of in zip(wanted, said, strict=True)
+    ]  # fmt: skip
 
 
 async def _require(tx: Tx, *, book: int, order_no: str) -> None:
@@ -171,3 +213,17 @@ async def _require(tx: Tx, *, book: int, order_no: str) -> None:
 async def _locked(tx: Tx, keys: Sequence[tuple[int, str]]) -> list[Found]:
     """Everything about these withdrawals as it is now, their orders locked."""
     return await all_about(tx, await lock_orders(tx, keys))
+
+
+async def _about(tx: Tx, keys: Sequence[Key]) -> dict[Key, Found]:
+    """Withdrawals by (book, order number), their orders locked; their approvals are the caller's."""
+    if not keys:
+        return {}
+    locked, details = await lock_orders(tx, keys), await details_of(tx, keys)
+    attempts = await attempts_of(tx, locked)
+    return {
+        (order.book, order.order_no): Found(
+            order, attempts[order.order_no], details[order.book, order.order_no], approval=None
+        )
+        for order in locked
+    }
