@@ -13,7 +13,7 @@ SMALL = {"BENCH_SECONDS": "1", "BENCH_ROUNDS": "1", "BENCH_RECHARGES": "64", "BE
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["ledger-concurrent", "recharge", "demo"])
+@pytest.mark.parametrize("row", ["ledger-concurrent", "recharge", "transfer", "withdrawal", "demo"])
 def test_a_row_runs_and_ends_with_its_json(row: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", row], cwd=ROOT, env=os.environ | SMALL, capture_output=True, text=True,
