@@ -45,7 +45,7 @@ async def limit_calls(shop: Shop) -> None:
 
 
 def watch_departures(patch: pytest.MonkeyPatch) -> list[int]:
-    """When each order leaves for the channel. When it arrives is the network's affair, which may let calls bunch on their way."""
+    """When each order leaves for the channel. When it arrives is the network's affair: calls may bunch on their way."""
     departures: list[int] = []
     exchange = Wire.exchange
 

@@ -31,7 +31,6 @@ from tael.transfers import routes as transfer_routes
 from tael.transfers.endpoint import TransferEndpoint
 from tael.withdrawals import routes as withdrawal_routes
 
-
 BATCHES = frozenset({"/v1/transfer_batches"})
 """Paths that take lists, whose bodies may be larger."""
 
