@@ -12,8 +12,8 @@ setup: ## install everything into .venv
 dev: setup ## run Tael with the simulators and leave it running
 	@$(PY) -m tael_demo
 
-# Tests wait for disks, sockets and children more than they compute, so one more worker than cores.
-PARALLEL := -n 3 --dist worksteal
+# Tests wait for disks, sockets and children more than they compute, so there are more workers than cores.
+PARALLEL := -n 6 --dist worksteal
 
 test: setup ## all tests
 	@$(PY) -m pytest $(PARALLEL)
