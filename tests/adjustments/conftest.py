@@ -4,6 +4,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from tael.base.ids import Ids
 from tael.guard import KeyRing, keys
 from tael.ledger import DEBITS_WITHIN_CREDITS, AccountId, BookId, Ledger, NewAccount, balances, open_accounts, open_book
 from tael.ledger.verify import verify
+from tael.orders import NewOrder, open_orders
 
 BOOK = BookId(1)
 PEPPER = b"p" * 32
@@ -44,6 +46,7 @@ class Company:
     desk: Adjustments
     people: dict[str, httpx.AsyncClient]
     stranger: httpx.AsyncClient
+    order_no: str
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def propose(self, *legs: tuple[int, int, int], by: str = "wang", key: str = "", **more: object):
@@ -107,7 +110,7 @@ async def company(db: Database) -> AsyncIterator[Company]:
     async with AsyncExitStack() as stack:
         people = {name: await stack.enter_async_context(await client(app, db, clock, name)) for name in PEOPLE}
         stranger = await stack.enter_async_context(await client(app, db, clock, "li", book=2))
-        company = Company(db, clock, ids, desk, people, stranger)
+        company = Company(db, clock, ids, desk, people, stranger, await open_order(db, ids, clock))
         number = await company.proposed((BANK, ALICE, 100_000))
         assert await company.act("li", "approve", number) == (200, "posted")
         yield company
@@ -119,6 +122,18 @@ async def open_books(db: Database, clock: SteppedClock) -> None:
     async with db.transaction() as tx:
         await open_book(tx, BOOK, name="ACME", now=clock.now())
         await open_accounts(tx, ACCOUNTS, now=clock.now())
+
+
+async def open_order(db: Database, ids: Ids, clock: SteppedClock) -> str:
+    """An order of alice's that an adjustment may be about."""
+    order = NewOrder(
+        book=BOOK, order_no=ids.order_no(business="RC", account=ALICE), id=ids.next(), kind="recharge", mode="test",
+        account=ALICE, amount=100, currency="CNY", description="cards", business_order_no=None, request_key="first",
+        metadata={}, expires_at=clock.now() + timedelta(minutes=15),
+    )  # fmt: skip
+    async with db.transaction() as tx:
+        await open_orders(tx, [order], now=clock.now(), guard_s=0)
+    return order.order_no
 
 
 async def client(

@@ -12,12 +12,12 @@ START = (100_000, 100_000, 0, 0)
 
 async def test_two_wallets(company: Company) -> None:
     number = await company.proposed(
-        (ALICE, BOB, 30_000), (ALICE, FEE, 500), evidence="scan 2026-17.pdf", order_no="RC1" + "0" * 29
+        (ALICE, BOB, 30_000), (ALICE, FEE, 500), evidence="scan 2026-17.pdf", order_no=company.order_no
     )
     assert await company.totals() == START, "nothing moves before it is approved"
     shown = (await company.people["li"].get(f"/v1/adjustments/{number}")).json()
     assert (shown["state"], shown["needed"], shown["amount"], shown["maker"]) == ("proposed", 1, 30_500, "wang")
-    assert (shown["evidence"], shown["order_no"]) == ("scan 2026-17.pdf", "RC1" + "0" * 29)
+    assert (shown["evidence"], shown["order_no"]) == ("scan 2026-17.pdf", company.order_no)
     assert await company.act("li", "approve", number, payload_sha256=shown["payload_sha256"], note="ok") == (
         200,
         "posted",
@@ -151,7 +151,7 @@ REFUSED = [
     ({"legs": [LEG | {"credit": str(2**63)}]}, "invalid_field"), ({"currency": ""}, "invalid_currency"),
     ({"currency": "XXX"}, "invalid_currency"), ({"reverses": "AD1" + "0" * 29}, "legs_refused"),
     ({"reverses": "AD1" + "0" * 29, "legs": [], "currency": ""}, "adjustment_not_found"),
-    ({"order_no": "17"}, "invalid_field"),
+    ({"order_no": "17"}, "invalid_field"), ({"order_no": "RC1" + "0" * 29}, "order_not_found"),
     ({"approved": True}, "unknown_field"), ({"legs": [LEG | {"code": 101}]}, "unknown_field"),
 ]  # fmt: skip
 

@@ -71,13 +71,14 @@ def visit(
     return json.loads(done.stdout)
 
 
-def test_only_its_owner_can_connect(server: Server) -> None:
-    assert server.data.stat().st_mode & 0o777 == 0o700
-    assert (server.data / ".s.PGSQL.5432").exists()
-    assert ask(server, "show listen_addresses") == ""
-    assert [ask(server, f"show {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")] == ["on"] * 3
-    assert ask(server, "show data_checksums") == "on"
-    assert (server.data / "pg_hba.conf").read_text() == "local all all peer map=tael\n"
+def test_only_its_owner_can_connect_and_commits_are_durable(folder: Path) -> None:
+    with embedded(folder / "home") as server:
+        assert server.data.stat().st_mode & 0o777 == 0o700
+        assert (server.data / ".s.PGSQL.5432").exists()
+        assert ask(server, "show listen_addresses") == ""
+        durable = ("fsync", "synchronous_commit", "full_page_writes", "data_checksums")
+        assert [ask(server, f"show {name}") for name in durable] == ["on"] * 4
+        assert (server.data / "pg_hba.conf").read_text() == "local all all peer map=tael\n"
 
 
 @pytest.mark.skipif(not ROOT, reason="only root hands the server to somebody else")

@@ -54,7 +54,7 @@ async def test_notice_query_and_close_at_once(shop: Shop, dsn: str, tmp_path: Pa
             moves = [
                 _pay(shop, attempt_no) if not payer_waits else shop.sim.renotify(attempt_no),
                 shop.system.parts.recovery.close(book=1, order_no=order_no),
-                second.recovery.close(book=1, order_no=order_no),
+                second.parts.recovery.close(book=1, order_no=order_no),
                 second.recoverer.run_due(),
                 shop.system.recoverer.run_due(),
             ]

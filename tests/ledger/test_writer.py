@@ -6,8 +6,20 @@ from types import SimpleNamespace
 
 import pytest
 
+from tael.base.batch import Overloaded
 from tael.base.db import Database
-from tael.ledger import HOLD, SETTLE, AccountId, Ledger, LedgerWriter, NewAccount, UnknownBook, balances
+from tael.ledger import (
+    HOLD,
+    SETTLE,
+    AccountId,
+    Ledger,
+    LedgerWriter,
+    NewAccount,
+    Posting,
+    Result,
+    UnknownBook,
+    balances,
+)
 from tael.ledger.verify import verify
 
 from .conftest import BOOK, START, on_postgres
@@ -30,6 +42,15 @@ async def writer(db: Database, ready: SimpleNamespace) -> AsyncIterator[LedgerWr
     await front.close()
 
 
+async def patiently(front: LedgerWriter, posting: Posting) -> Result:
+    """As a caller does who is told to come back: on a busy machine the queue refuses early, and does nothing then."""
+    while True:
+        try:
+            return await front.post_one(posting)
+        except Overloaded:
+            await asyncio.sleep(0.05)
+
+
 async def totals(db: Database) -> list[int]:
     async with db.transaction() as tx:
         return [found.total for found in await balances(tx, BOOK, [ALICE, BOB, SHOP, FEE])]
@@ -37,7 +58,7 @@ async def totals(db: Database) -> list[int]:
 
 async def test_many_callers_share_batches_and_get_their_own_answers(db: Database, writer: LedgerWriter) -> None:
     await writer.post_one(pay("start", BANK, ALICE, 600))
-    found = await asyncio.gather(*(writer.post_one(pay(f"{n}", ALICE, BOB, 1)) for n in range(1_000)))
+    found = await asyncio.gather(*(patiently(writer, pay(f"{n}", ALICE, BOB, 1)) for n in range(1_000)))
     assert sum(result.ok for result in found) == 600
     assert {result.outcome.value for result in found} == {"posted", "exceeds_credits"}
     assert await totals(db) == [0, 600, 0, 0]
@@ -46,7 +67,7 @@ async def test_many_callers_share_batches_and_get_their_own_answers(db: Database
 
 async def test_the_same_id_from_many_callers_posts_once(db: Database, writer: LedgerWriter) -> None:
     await writer.post_one(pay("start", BANK, ALICE, 10_000))
-    found = await asyncio.gather(*(writer.post_one(pay(f"{n % 7}", ALICE, BOB, 1)) for n in range(700)))
+    found = await asyncio.gather(*(patiently(writer, pay(f"{n % 7}", ALICE, BOB, 1)) for n in range(700)))
     assert all(result.ok for result in found)
     assert [result.outcome.value for result in found].count("posted") == 7
     assert await totals(db) == [9_993, 7, 0, 0]
@@ -71,9 +92,9 @@ async def test_holds_across_batches_that_overlap(db: Database, writer: LedgerWri
     await writer.post_one(pay("start", BANK, ALICE, 1_000))
 
     async def reserve_and_settle(number: int) -> None:
-        assert (await writer.post_one(pay(f"h{number}", ALICE, BOB, 2, HOLD))).ok
+        assert (await patiently(writer, pay(f"h{number}", ALICE, BOB, 2, HOLD))).ok
         results = await asyncio.gather(
-            *(writer.post_one(end(f"s{number}-{n}", f"h{number}", SETTLE)) for n in range(3))
+            *(patiently(writer, end(f"s{number}-{n}", f"h{number}", SETTLE)) for n in range(3))
         )
         assert sorted(result.outcome.value for result in results) == ["hold_already_settled"] * 2 + ["posted"]
 
@@ -93,8 +114,8 @@ async def test_a_second_writer_and_plain_transactions_at_the_same_time(
         return (await post(ready, pay(f"p{number}", ALICE, BOB, 1)))[0].ok
 
     found = await asyncio.gather(
-        *(writer.post_one(pay(f"a{n}", ALICE, BOB, 1)) for n in range(400)),
-        *(other.post_one(pay(f"b{n}", ALICE, BOB, 1)) for n in range(400)),
+        *(patiently(writer, pay(f"a{n}", ALICE, BOB, 1)) for n in range(400)),
+        *(patiently(other, pay(f"b{n}", ALICE, BOB, 1)) for n in range(400)),
         *(plain(n) for n in range(10)),
     )
     assert sum(one if isinstance(one, bool) else one.ok for one in found) == 500
@@ -121,7 +142,7 @@ async def test_fronts_of_one_process_that_overtake_each_other(db: Database, read
         for turn in range(20):
             debit, credit = many[(number * 7 + turn * 13) % 300], many[(number * 11 + turn * 17 + 1) % 300]
             if debit != credit:
-                assert (await fronts[number % 4].post_one(pay(f"{number}-{turn}", debit, credit, 1))).ok
+                assert (await patiently(fronts[number % 4], pay(f"{number}-{turn}", debit, credit, 1))).ok
 
     await asyncio.gather(*(caller(number) for number in range(200)))
     assert (await verify(db, BOOK)).findings == []

@@ -1,11 +1,12 @@
 """Withdrawals of a person, judged at a moment of one's choice."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
-from tael.base.db import Database
+from tael.base.db import Database, DatabaseUnavailable
 from tael.base.errors import JsonValue
 from tael.ledger import AccountId, BookId, NewAccount, open_accounts, open_book
 from tael.risk import Judgement, Question, Risk
@@ -33,6 +34,13 @@ def asks(number: object, amount: int = 10_000, **more: object) -> Question:
 async def judge(db: Database, risk: Risk, questions: Sequence[Question], now: datetime = MORNING) -> list[Judgement]:
     async with db.transaction() as tx:
         return await risk.judge(tx, questions, now=now)
+
+
+async def patiently(db: Database, risk: Risk, questions: Sequence[Question]) -> list[Judgement]:
+    """Whoever waited too long for his turn behind a crowd is told that nothing was done, and asks again."""
+    while True:
+        with suppress(DatabaseUnavailable):
+            return await judge(db, risk, questions)
 
 
 def shipped() -> dict[str, JsonValue]:

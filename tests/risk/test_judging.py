@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from risk.conftest import BOOK, MORNING, PERSON, asks, judge
+from risk.conftest import BOOK, MORNING, PERSON, asks, judge, patiently
 from tael.base.db import Database
 from tael.risk import Question, Risk, RiskNumberReused, RiskOutcome, RiskRefused, freeze, require_allowed
 
@@ -82,7 +82,7 @@ async def test_exactly_three_of_a_hundred_at_once_pass(dsn: str) -> None:
     async with await Database.connect(dsn, min_size=0, max_size=100) as db:
 
         async def ask(number: int) -> RiskOutcome:
-            (one,) = await judge(db, judges[number % 4], [asks(number, account=number % 2 + 1)])
+            (one,) = await patiently(db, judges[number % 4], [asks(number, account=number % 2 + 1)])
             return one.outcome
 
         outcomes = await asyncio.gather(*(ask(number) for number in range(100)))
@@ -94,7 +94,7 @@ async def test_exactly_three_of_a_hundred_at_once_pass(dsn: str) -> None:
 async def test_the_daily_amount_holds_at_once(dsn: str, risk: Risk) -> None:
     async with await Database.connect(dsn, min_size=0, max_size=40) as db:
         asked = [asks(number, 400_001, account=number % 2 + 1) for number in range(40)]
-        found = await asyncio.gather(*(judge(db, risk, [one]) for one in asked))
+        found = await asyncio.gather(*(patiently(db, risk, [one]) for one in asked))
     assert sorted(one.outcome for (one,) in found) == sorted([PASS] * 2 + [REFUSE] * 38)
 
 
@@ -105,7 +105,7 @@ async def test_batches_of_the_same_persons_in_any_order_neither_block_nor_oversh
         async def ask(batch: int) -> list[RiskOutcome]:
             persons = [(batch * 7 + place * 3) % 10 for place in range(10)]
             asked = [asks(f"{batch}-{person}", person=person) for person in persons]
-            return [one.outcome for one in await judge(db, risk, asked)]
+            return [one.outcome for one in await patiently(db, risk, asked)]
 
         outcomes = await asyncio.gather(*(ask(batch) for batch in range(30)))
     assert sum(batch.count(PASS) for batch in outcomes) == 30

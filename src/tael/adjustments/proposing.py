@@ -26,6 +26,7 @@ from tael.base.money import MAX_MINOR, InvalidAmount, Money
 from tael.guard import IdempotencyKeyReused
 from tael.ledger import AccountId, AccountNotFound, BookId, balances
 from tael.ledger.directory import find_accounts
+from tael.orders import OrderNotFound, find_order
 
 PREFIX = "AD"
 OPEN_DAYS = 7
@@ -84,8 +85,8 @@ class NewAdjustment:
 async def propose(tx: Tx, new: NewAdjustment, *, ids: Ids, now: datetime) -> tuple[Adjustment, Approval]:
     """Store an adjustment and ask for its approval, by one person at least.
 
-    Raises `ReasonRequired`, `LegsRefused`, `AccountNotFound`, `AdjustmentNotFound`, `AdjustmentNotReversible`,
-    `ReversalExists` or `IdempotencyKeyReused`.
+    Raises `ReasonRequired`, `LegsRefused`, `AccountNotFound`, `OrderNotFound`, `AdjustmentNotFound`,
+    `AdjustmentNotReversible`, `ReversalExists` or `IdempotencyKeyReused`.
     """
     if not new.reason.strip():
         raise ReasonRequired(param="reason")
@@ -97,6 +98,8 @@ async def propose(tx: Tx, new: NewAdjustment, *, ids: Ids, now: datetime) -> tup
     if earlier is not None:
         return await _same(tx, earlier, payload)
     await _check_accounts(tx, new.book, legs, currency)
+    if new.order_no is not None and await find_order(tx, book=new.book, order_no=new.order_no) is None:
+        raise OrderNotFound(param="order_no")
     adjustment = _adjustment(new, legs, currency, ids=ids, now=now)
     if not await store.insert(tx, adjustment):
         earlier = await store.by_request_key(tx, book=new.book, key=new.request_key)

@@ -85,7 +85,9 @@ CASES = [
       for what, name in _REQUIRED),
     *(Case("V44", f"{what}: mass assignment of {name!r}", money(what, **{name: value}), 422, "unknown_field")
       for what in GOOD for name, value in MASS if name not in GOOD[what] and (what, name) not in
-      {("PUT /v1/routes", "state")}),
+      {("PUT /v1/routes", "state"), ("POST /v1/adjustments", "order_no")}),
+    Case("V44", "POST /v1/adjustments about an order that is not there", money("POST /v1/adjustments",
+         order_no="RC" + "0" * 30), 404, "order_not_found"),
     *(Case("V44", f"{what}: {name} of one's own choice", money(what, **{name: "x"}), 422, "unknown_field")
       for what in GOOD for name in sorted(_UNLISTED - {"state"})
       if (what, name) != ("PUT /v1/approvals/tiers", "needed")),
