@@ -1,8 +1,6 @@
 """The command line: `tael up | demo | migrate | doctor | key | channel | callbacks | ledger | faults | bench ...`."""
 
-from tael.cli.connection import connect
-
-__all__ = ["connect", "main"]
+__all__ = ["main"]
 
 
 def main() -> None:

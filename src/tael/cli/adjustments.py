@@ -3,8 +3,6 @@
 Who acts, and in which book, is what the API key in TAEL_API_KEY says: a person cannot pass for another by an argument.
 """
 
-import os
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -14,17 +12,15 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
 from tael import adjustments
 from tael.adjustments import Adjustment, Adjustments, AdjustmentState, Leg, LegsRefused, NewAdjustment, Verdict
 from tael.adjustments.views import AdjustmentView, adjustment_view
-from tael.app import master_key
 from tael.approvals import Approval
-from tael.base.clock import DatabaseClock
-from tael.base.ids import Ids
 from tael.base.money import format_minor
-from tael.base.settings import Settings
-from tael.guard import Caller, KeyRing, claim_for
+from tael.cli.acting import acting
+from tael.cli.connection import leased_ids
+from tael.cli.printing import print_json
+from tael.guard import Caller, claim_for
 from tael.ledger import Ledger
 
 app = App(name="adjustment", help="Manual adjustments: propose, decide, look. TAEL_API_KEY says who acts.")
@@ -106,17 +102,8 @@ async def cancel(number: str, *, json: bool = False) -> None:
 @asynccontextmanager
 async def _acting(scope: str) -> AsyncGenerator[tuple[Adjustments, Caller]]:
     """The desk, and who acts at it. Raises `InvalidApiKey` or `InsufficientScope`."""
-    settings = Settings()
-    async with tael.cli.connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        ring = KeyRing(db, pepper=master_key(settings), mode=settings.mode, now=clock.now)
-        caller = await ring.authenticate(f"Bearer {os.environ.get('TAEL_API_KEY', '')}")
-        caller.require(scope)
-        ids = await Ids.lease(db, clock.now)
-        try:
-            yield Adjustments(db, ids, Ledger(), clock.now), caller
-        finally:
-            await ids.release(db)
+    async with acting(scope) as one, leased_ids(one.db, one.now) as ids:
+        yield Adjustments(one.db, ids, Ledger(), one.now), one.caller
 
 
 def _leg(text: str) -> Leg:
@@ -133,8 +120,7 @@ def _show_one(done: tuple[Adjustment, Approval], *, as_json: bool) -> None:
 
 def _show(found: Sequence[AdjustmentView], *, as_json: bool) -> None:
     if as_json:
-        shown = [one.model_dump(mode="json") for one in found]
-        sys.stdout.write(msgspec.json.encode(shown).decode() + "\n")
+        print_json(found)
         return
     table = Table("adjustment", "state", "amount", "debit → credit", "proposed by", "approved", "reason")
     for one in found:

@@ -1,21 +1,19 @@
 """`tael alerts`, `tael alerts acknowledge`, `tael jobs`: what a person has to know, and how the periodic work fares."""
 
 import getpass
-import sys
 from dataclasses import asdict
 from datetime import datetime
 
-import msgspec
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
 from tael import alerts
 from tael.alerts import INSTALLATION, StoredAlert
 from tael.alerts.routes import alert_view
-from tael.base.clock import DatabaseClock
 from tael.base.jobs import states
+from tael.cli.connection import connect, transaction
+from tael.cli.printing import print_json
 
 app = App(name="alerts", help="Alerts: list them, say that somebody knows.")
 
@@ -23,13 +21,13 @@ app = App(name="alerts", help="Alerts: list them, say that somebody knows.")
 @app.default
 async def listed(*, closed: bool = False, limit: int = 50, book: int = 1, json: bool = False) -> None:
     """List what is open about the installation and about a book, and with --closed what was."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         found = [
             one for owner in dict.fromkeys((INSTALLATION, book))
             for one in await alerts.page(tx, book=owner, limit=limit, only_open=not closed)
         ]  # fmt: skip
     if json:
-        _print([{"book": one.book, **alert_view(one).model_dump(mode="json")} for one in found])
+        print_json([{"book": one.book, **alert_view(one).model_dump(mode="json")} for one in found])
     else:
         _show(found)
 
@@ -37,24 +35,20 @@ async def listed(*, closed: bool = False, limit: int = 50, book: int = 1, json: 
 @app.command
 async def acknowledge(alert: int, *, book: int = 1, json: bool = False) -> None:
     """Say that you know of an alert; `--book 0` for one about the installation."""
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            done = await alerts.acknowledge(tx, book=book, id=alert, by=getpass.getuser(), now=now)
+    async with transaction() as (tx, now):
+        done = await alerts.acknowledge(tx, book=book, id=alert, by=getpass.getuser(), now=now)
     if json:
-        _print({"book": done.book, **alert_view(done).model_dump(mode="json")})
+        print_json({"book": done.book, **alert_view(done).model_dump(mode="json")})
     else:
         Console().print(f"{done.kind} {done.subject}: acknowledged by {done.acknowledged_by}", markup=False)
 
 
 async def jobs(*, json: bool = False) -> None:
     """List the periodic jobs: when they ran, how long that took, and what went wrong."""
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            found = await states(tx)
+    async with transaction() as (tx, now):
+        found = await states(tx)
     if json:
-        _print([{**asdict(one), "lag_s": one.lag_s(now), "running": one.runs_now(now)} for one in found])
+        print_json([{**asdict(one), "lag_s": one.lag_s(now), "running": one.runs_now(now)} for one in found])
         return
     table = Table("job", "every", "lag", "last run", "took", "runs", "failures", "in a row", "last error")
     for one in found:
@@ -79,7 +73,3 @@ def _show(found: list[StoredAlert]) -> None:
 
 def _time(at: datetime | None) -> str:
     return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
-
-
-def _print(value: object) -> None:
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")

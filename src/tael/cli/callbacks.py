@@ -5,12 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-import msgspec
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
 from tael.base.clock import DatabaseClock
 from tael.base.db import Database
 from tael.base.errors import JsonValue
@@ -19,6 +17,8 @@ from tael.callbacks import endpoints as registered
 from tael.callbacks import replay as again
 from tael.callbacks.deliveries import Delivery
 from tael.callbacks.shapes import delivery_out, endpoint_out
+from tael.cli.connection import connect
+from tael.cli.printing import print_json
 
 app = App(name="callbacks", help="Callbacks to businesses: endpoints, deliveries, dead letters, replay.")
 
@@ -26,7 +26,7 @@ app = App(name="callbacks", help="Callbacks to businesses: endpoints, deliveries
 @app.command
 async def endpoints(*, book: int = 1, json: bool = False) -> None:
     """List the endpoints of a book: where it is told, and whether they are in service."""
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         found = await registered.listed(db, book=book)
     rows: list[dict[str, JsonValue]] = [endpoint_out(endpoint).model_dump() for endpoint in found]
     _show(rows, ["id", "url", "topics", "status", "reason", "failures"], as_json=json)
@@ -42,7 +42,7 @@ async def deliveries(
     json: bool = False,
 ) -> None:
     """List what was sent to an endpoint or waits to be sent, newest event first."""
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         found = await sent.listed(db, book=book, endpoint_id=endpoint, status=status, before=None, limit=limit)
     _show_deliveries(found, as_json=json)
 
@@ -50,7 +50,7 @@ async def deliveries(
 @app.command
 async def dead(*, limit: int = 50, book: int = 1, json: bool = False) -> None:
     """List dead letters: messages that were given up after 75 h 35 m or because their endpoint is out of service."""
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         found = await sent.dead_letters(db, book=book, limit=limit)
     _show_deliveries(found, as_json=json)
 
@@ -66,7 +66,7 @@ async def replay(
     json: bool = False,
 ) -> None:
     """Send one delivery again, or without its id everything of the last HOURS that was not delivered (or all)."""
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         now = (await DatabaseClock.synchronised(db)).now()
         window = again.Window(now - timedelta(hours=hours), now, scope)
         if delivery is None:
@@ -95,7 +95,7 @@ def _show_deliveries(found: Sequence[Delivery], *, as_json: bool) -> None:
 
 def _show(rows: Sequence[dict[str, JsonValue]], columns: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        print(msgspec.json.encode(rows).decode())
+        print_json(rows)
         return
     table = Table(box=None, pad_edge=False)
     for column in columns:  # ids are there to be copied: they are never cut

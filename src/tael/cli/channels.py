@@ -1,23 +1,21 @@
 """`tael channel add | list | check | pause | activate`: merchant accounts at payment channels."""
 
 import secrets
-import sys
 from typing import Annotated, Literal
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
 from tael.base.clock import DatabaseClock
 from tael.base.db import Database
 from tael.base.errors import TaelError, code
-from tael.base.ids import Ids
 from tael.channels.accounts import AccountRow, InvalidMerchantAccount, MerchantAccounts, list_accounts, set_state
 from tael.channels.contract import MerchantAccount, Mode, Operation, PaymentRef, PayoutRef, TakesPayments
 from tael.channels.registry import connectors
 from tael.channels.transport import Transport
+from tael.cli.connection import connect, leased_ids, transaction
+from tael.cli.printing import print_json
 
 app = App(name="channel", help="Merchant accounts at payment channels.")
 
@@ -42,29 +40,25 @@ async def add(
     known = connectors(Transport())
     accounts = MerchantAccounts(known)
     usual = known[channel].spec.base_urls[0] if channel in known else ""
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         clock = await DatabaseClock.synchronised(db)
-        ids = await Ids.lease(db, clock.now)
-        try:
+        async with leased_ids(db, clock.now) as ids, db.transaction() as tx:
             row = AccountRow(
                 book=book, id=ids.next(), name=name, channel=channel, mode=mode, state="active",
                 mchid=mchid, appid=appid, base_url=base_url or usual, config=config or {},
                 secret_refs=secret or {}, qps=_rates(qps or {}), changed_at=clock.now(),
             )  # fmt: skip
-            async with db.transaction() as tx:
-                await accounts.add(tx, row)
-        finally:
-            await ids.release(db)
+            await accounts.add(tx, row)
     Console().print(f"{name}: merchant account {row.id}")
 
 
 @app.command(name="list")
 async def list_(*, json: bool = False) -> None:
     """Show the stored merchant accounts; never their secrets."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         rows = await list_accounts(tx)
     if json:
-        sys.stdout.write(msgspec.json.encode(rows).decode() + "\n")
+        print_json(rows)
         return
     table = Table("book", "name", "id", "channel", "mode", "state", "mchid", "appid", "address")
     for row in rows:
@@ -82,12 +76,12 @@ async def check(name: str | None = None, *, ask: Literal["nobody", "channel"] = 
     """
     transport = Transport()
     try:
-        async with tael.cli.connect() as db:
+        async with connect() as db:
             found = await _check(db, MerchantAccounts(connectors(transport)), name, ask)
     finally:
         transport.close()
     if json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        print_json(found)
     else:
         for subject, verdict in found.items():
             Console().print(f"{'✓' if verdict == 'ok' else '✗'} {subject}: {verdict}")
@@ -115,10 +109,8 @@ def _rates(qps: dict[str, int]) -> dict[Operation, int]:
 
 
 async def _set_state(book: int, name: str, state: Literal["active", "paused"]) -> None:
-    async with tael.cli.connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        async with db.transaction() as tx:
-            await set_state(tx, book=book, name=name, state=state, now=clock.now())
+    async with transaction() as (tx, now):
+        await set_state(tx, book=book, name=name, state=state, now=now)
 
 
 async def _check(db: Database, accounts: MerchantAccounts, name: str | None, ask: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ import os
 import sys
 from typing import Annotated
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 
@@ -36,6 +35,7 @@ from tael.cli import (
     withdrawals,
 )
 from tael.cli.connection import connect, database_url
+from tael.cli.printing import print_json
 from tael.console import access
 
 app = App(name="tael", help="Payments and a double-entry ledger in one PostgreSQL transaction.", version=__version__)
@@ -92,7 +92,10 @@ async def console(
         clock = await DatabaseClock.synchronised(db)
     base = settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}"
     link = f"{base}/console?key={access.make_key(master_key(settings), now=clock.now(), person=person)}"
-    sys.stdout.write(msgspec.json.encode({"url": link}).decode() + "\n" if json else f"{link}\n")
+    if json:
+        print_json({"url": link})
+    else:
+        sys.stdout.write(f"{link}\n")
 
 
 @app.command

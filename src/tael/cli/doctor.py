@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
 from rich.console import Console
 
 from tael.base.clock import DatabaseClock, milliseconds
@@ -17,6 +16,7 @@ from tael.channels import registry
 from tael.channels.accounts import MerchantAccounts
 from tael.channels.transport import Transport
 from tael.cli.connection import connect
+from tael.cli.printing import print_json
 
 _CLOCK_TOLERANCE_MS = 2_000
 
@@ -37,7 +37,7 @@ async def doctor(*, json: bool = False) -> None:
         checks = [await _schema(db), await _durability(db), await _clock(db), await _safety(settings, db)]
         checks += await _accounts(db)
     if json:
-        sys.stdout.write(msgspec.json.encode(checks).decode() + "\n")
+        print_json(checks)
     else:
         for check in checks:
             mark = "[green]✓[/]" if check.state == "ok" else "[red]✗[/]"

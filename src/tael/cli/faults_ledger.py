@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID
 
-import msgspec
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +30,7 @@ from tael.base.db import Database
 from tael.base.embedded import Server, embedded, restart
 from tael.base.migrate import migrate
 from tael.cli.faults_poster import BANK, BOOK, WALLETS
+from tael.cli.printing import print_json
 from tael.ledger.accounts import NewAccount, open_accounts, open_book
 from tael.ledger.records import DEBITS_WITHIN_CREDITS, AccountId
 from tael.ledger.statement import find
@@ -66,7 +66,7 @@ async def ledger(*, rounds: int = 20, seed: int | None = None, json: bool = Fals
     Console(stderr=True).print(f"seed {chosen}")
     done = [one async for one in run(rounds=rounds, seed=chosen)]
     if json:
-        sys.stdout.write(msgspec.json.encode({"seed": chosen, "rounds": [asdict(one) for one in done]}).decode() + "\n")
+        print_json({"seed": chosen, "rounds": [asdict(one) for one in done]})
     else:
         _show(done)
     if len(done) < rounds or not all(one.ok for one in done):

@@ -2,15 +2,14 @@
 
 import sys
 
-import msgspec
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
 from tael.app import master_key
-from tael.base.clock import DatabaseClock
 from tael.base.settings import Settings
-from tael.cli.connection import connect
+from tael.cli.connection import connect, transaction
+from tael.cli.printing import print_json
 from tael.guard import keys
 from tael.ledger import BookId, open_book
 
@@ -32,14 +31,12 @@ async def create(
     person: whom the key belongs to; what one person proposes another has to approve, whatever key is used
     """
     settings = Settings()
-    async with connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        async with db.transaction() as tx:
-            await open_book(tx, BookId(book), name=company or f"book {book}", now=clock.now())
-            key = await keys.issue(
-                tx, book=book, mode=settings.mode, name=name, scopes=scope, pepper=master_key(settings),
-                now=clock.now(), person=person,
-            )  # fmt: skip
+    async with transaction() as (tx, now):
+        await open_book(tx, BookId(book), name=company or f"book {book}", now=now)
+        key = await keys.issue(
+            tx, book=book, mode=settings.mode, name=name, scopes=scope, pepper=master_key(settings), now=now,
+            person=person,
+        )  # fmt: skip
     sys.stdout.write(f"{key}\n")
 
 
@@ -54,7 +51,7 @@ async def list_(*, book: int = 1, json: bool = False) -> None:
             | {"person": one.owner, "expires_at": one.expires_at, "revoked_at": one.revoked_at}
             for one in found
         ]
-        sys.stdout.write(msgspec.json.encode(shown).decode() + "\n")
+        print_json(shown)
         return
     table = Table("id", "kind", "name", "person", "ends with", "expires", "revoked")
     for one in found:
@@ -68,10 +65,8 @@ async def list_(*, book: int = 1, json: bool = False) -> None:
 @app.command
 async def revoke(key_id: str, *, book: int = 1) -> None:
     """Make a key useless; running processes notice within five seconds."""
-    async with connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        async with db.transaction() as tx:
-            done = await keys.revoke(tx, book=book, key_id=key_id, now=clock.now())
+    async with transaction() as (tx, now):
+        done = await keys.revoke(tx, book=book, key_id=key_id, now=now)
     sys.stdout.write("revoked\n" if done else "no such key\n")
     if not done:
         sys.exit(1)

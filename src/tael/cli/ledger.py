@@ -3,18 +3,17 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
-from tael.base.clock import DatabaseClock
 from tael.base.money import format_minor
+from tael.cli.connection import connect, transaction
+from tael.cli.printing import print_json
 from tael.ledger import accounts
 from tael.ledger.accounts import Balance, Side
 from tael.ledger.posting import Ledger
@@ -33,10 +32,10 @@ _FLAGS = {"post": 0, "hold": HOLD, "settle": SETTLE, "release": RELEASE, "revers
 @app.command
 async def verify(*, book: int = 1, json: bool = False) -> None:
     """Check every row of a book; exit code 1 when anything is not as it was written."""
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         report = await check(db, BookId(book))
     if json:
-        _print({"ok": report.ok, **asdict(report)})
+        print_json({"ok": report.ok, **asdict(report)})
     else:
         table = Table("check", "found", title=f"book {book}: {report.postings} postings, {report.accounts} accounts")
         for name, count in report.counts.items():
@@ -51,7 +50,7 @@ async def verify(*, book: int = 1, json: bool = False) -> None:
 @app.command
 async def balance(account: int, *, at: datetime | None = None, book: int = 1, json: bool = False) -> None:
     """What an account holds now, or held AT a past instant (UTC unless it names a zone)."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         if at is None:
             found = await accounts.balance(tx, BookId(book), AccountId(account))
         else:
@@ -63,7 +62,7 @@ async def balance(account: int, *, at: datetime | None = None, book: int = 1, js
 @app.command
 async def balances(*accounts_: int, book: int = 1, json: bool = False) -> None:
     """What these accounts hold; without any, the first hundred accounts of the book."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         ids = [AccountId(account) for account in accounts_]
         if not ids:
             records = await tx.fetch("select id from account where book = $1 order by id limit 100", book)
@@ -79,13 +78,13 @@ async def statement(
 ) -> None:  # fmt: skip
     """An account's entries with opening and closing balance, newest first; BEYOND continues after that entry number."""
     chosen: Side | Literal["both"] = side
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         entries = await statement_of(
             tx, BookId(book), AccountId(account), side=chosen, code=code, newest_first=not oldest_first,
             beyond=beyond, limit=limit,
         )  # fmt: skip
     if json:
-        _print([{**asdict(entry), "opening": entry.opening} for entry in entries])
+        print_json([{**asdict(entry), "opening": entry.opening} for entry in entries])
         return
     table = Table("entry", "at", "kind", "side", "amount", "opening", "closing", "held", "counterpart", "order")
     for entry in entries:
@@ -102,10 +101,10 @@ async def statement(
 @app.command
 async def holds(account: int, *, book: int = 1, limit: int = 100, json: bool = False) -> None:
     """The open holds (冻结) of an account."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         found = await holds_of(tx, BookId(book), AccountId(account), limit=limit)
     if json:
-        _print([asdict(hold) for hold in found])
+        print_json([asdict(hold) for hold in found])
         return
     table = Table("id", "debit", "credit", "minor units", "expires")
     for hold in found:
@@ -130,15 +129,13 @@ async def post(
         amount=amount, currency=currency, code=code, flags=_FLAGS[kind], reference=_reference(reference),
         timeout_s=timeout_s, order_no=order_no,
     )  # fmt: skip
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            (result,) = await Ledger().post(tx, [posting], now=now)
-            require_posted([result])
+    async with transaction() as (tx, now):
+        (result,) = await Ledger().post(tx, [posting], now=now)
+        require_posted([result])
     pos = result.row.pos if result.row else None
     shown = {"id": str(posting.id), "outcome": result.outcome.value, "amount": result.amount, "pos": pos}
     if json:
-        _print(shown)
+        print_json(shown)
     else:
         Console().print(f"{shown['outcome']} at position {pos}: {result.amount} minor units, id {posting.id}")
 
@@ -155,7 +152,7 @@ def _reference(text: str | None) -> UUID | None:
 
 def _show_balances(found: Sequence[Balance], *, as_json: bool) -> None:
     if as_json:
-        _print([{**asdict(one), "total": one.total, "held": one.held, "available": one.available} for one in found])
+        print_json([{**asdict(one), "total": one.total, "held": one.held, "available": one.available} for one in found])
         return
     table = Table("account", "currency", "total", "held", "available", "entries", "")
     for one in found:
@@ -164,13 +161,3 @@ def _show_balances(found: Sequence[Balance], *, as_json: bool) -> None:
             format_minor(one.available, one.currency), str(one.seq), "closed" if one.closed else "",
         )  # fmt: skip
     Console().print(table)
-
-
-def _print(value: object) -> None:
-    sys.stdout.write(msgspec.json.encode(value, enc_hook=_text).decode() + "\n")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, date | UUID):
-        return str(value)
-    raise NotImplementedError(type(value).__name__)

@@ -1,20 +1,19 @@
 """`tael lookup ANYTHING` and `tael lost`: the whole story of a number, and what was lost on the way."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-import tael.cli
 from tael.base.clock import DatabaseClock
 from tael.base.errors import JsonValue
+from tael.cli.connection import connect
+from tael.cli.printing import print_json
 from tael.lookup import Answer, Story, count_losses, look_up
 from tael.lookup.views import lookup_view
 
@@ -32,10 +31,10 @@ async def lookup(
     json: bool = False,
 ) -> None:  # fmt: skip
     """Find any number (an order's, an attempt's, a channel's, your own, an id) and tell the whole story."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         answer = await look_up(tx, book=book, text=anything)
     if json:
-        sys.stdout.write(lookup_view(answer).model_dump_json() + "\n")
+        print_json(lookup_view(answer))
         return
     out = Console()
     _show_hits(out, answer)
@@ -50,13 +49,13 @@ async def lost(
     until: datetime | None = None, book: int = 1, json: bool = False,
 ) -> None:  # fmt: skip
     """Count what was lost: outside, where a notice never came; inside, where the business does not know yet."""
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         now = (await DatabaseClock.synchronised(db)).now()
         last = _in_utc(until) if until else now
         first = _in_utc(since) if since else last - timedelta(days=1)
         losses = await count_losses(db, book=book, since=first, until=last, now=now)
     if json:
-        sys.stdout.write(msgspec.json.encode(asdict(losses)).decode() + "\n")
+        print_json(asdict(losses))
         return
     table = Table("lost", "where", "count", title=f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC")
     for channel, one in losses.external.items():

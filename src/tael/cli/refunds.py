@@ -3,9 +3,7 @@
 Who acts, and in which book, is what the API key in TAEL_API_KEY says: a person cannot pass for another by an argument.
 """
 
-import os
 import re
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,17 +15,15 @@ from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
-from tael.app import master_key
-from tael.base.clock import DatabaseClock
-from tael.base.ids import Ids
 from tael.base.money import MAX_MINOR, Money, format_minor
-from tael.base.settings import Settings
 from tael.channels.accounts import MerchantAccounts
 from tael.channels.pace import SharedPace
 from tael.channels.registry import connectors
 from tael.channels.transport import Transport
-from tael.guard import Caller, KeyRing, claim_for
+from tael.cli.acting import acting
+from tael.cli.connection import leased_ids
+from tael.cli.printing import print_json
+from tael.guard import Caller, claim_for
 from tael.ledger import Ledger
 from tael.orders import Filter, OrderState
 from tael.payments.chart import Chart
@@ -111,26 +107,20 @@ class _Asked:
 @asynccontextmanager
 async def _acting(scope: str) -> AsyncGenerator[tuple[Platform, Caller]]:
     """What a use case works with, and who acts. Raises `InvalidApiKey` or `InsufficientScope`."""
-    settings = Settings()
-    async with tael.cli.connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        ring = KeyRing(db, pepper=master_key(settings), mode=settings.mode, now=clock.now)
-        caller = await ring.authenticate(f"Bearer {os.environ.get('TAEL_API_KEY', '')}")
-        caller.require(scope)
-        transport = Transport(pace=SharedPace(db))
-        accounts = MerchantAccounts(connectors(transport))
-        await accounts.refresh(db)
-        ids = await Ids.lease(db, clock.now)
+    async with acting(scope) as one:
+        transport = Transport(pace=SharedPace(one.db))
         try:
-            yield Platform(db, ids, Ledger(), Chart(), accounts, settings, clock.now), caller
+            accounts = MerchantAccounts(connectors(transport))
+            await accounts.refresh(one.db)
+            async with leased_ids(one.db, one.now) as ids:
+                yield Platform(one.db, ids, Ledger(), Chart(), accounts, one.settings, one.now), one.caller
         finally:
-            await ids.release(db)
             transport.close()
 
 
 def _show(found: Sequence[RefundOrderView], *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(msgspec.json.encode([one.model_dump(mode="json") for one in found]).decode() + "\n")
+        print_json(found)
         return
     table = Table("refund", "business number", "state", "amount", "of payment", "through", "number there", "note")
     for one in found:

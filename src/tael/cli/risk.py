@@ -1,19 +1,18 @@
 """`tael risk rules | show | test | publish | shadow | freeze | unfreeze | verdict`: rules, verdicts, freezes."""
 
 import getpass
-import sys
 from pathlib import Path
 from typing import Annotated, cast
 
 import msgspec
 from cyclopts import App, Parameter
-from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
 from tael.base.clock import DatabaseClock
 from tael.base.errors import JsonValue
+from tael.cli.connection import connect, transaction
+from tael.cli.printing import print_json
 from tael.risk import InvalidRuleSet, Risk, freezing, install_shipped, rule_sets, shapes
 from tael.risk.rule_sets import Written, read_toml
 from tael.risk.tables import read_table, refusal
@@ -27,14 +26,12 @@ File = Annotated[Path, Parameter(help="A decision table: JSON (JDM), or TOML wit
 @app.command
 async def rules(operation: str | None = None, *, book: int = 1, json: bool = False) -> None:
     """List the versions of rules, newest first, and the shipped ones that are active."""
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            await install_shipped(tx, now=now)
-            found = await rule_sets.listed(tx, book=book, operation=operation)
+    async with transaction() as (tx, now):
+        await install_shipped(tx, now=now)
+        found = await rule_sets.listed(tx, book=book, operation=operation)
     views = [shapes.rule_set_out(one) for one in found]
     if json:
-        _print(views)
+        print_json(views)
         return
     table = Table("operation", "version", "origin", "state", "author", "active since", "note")
     for one in views:
@@ -46,11 +43,11 @@ async def rules(operation: str | None = None, *, book: int = 1, json: bool = Fal
 @app.command
 async def show(operation: str, version: int, *, book: int = 1, json: bool = False) -> None:
     """Show the table of one version; `--book 0` for what is shipped."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         found = await rule_sets.find(tx, book=book, operation=operation, version=version)
     view = shapes.with_content(found)
     if json:
-        _print(view)
+        print_json(view)
         return
     Console().print(f"{operation} version {version}: {found.state}. {found.note}")
     _show_table(found.content)
@@ -64,14 +61,14 @@ async def try_out(
 ) -> None:  # fmt: skip
     """Check a table, and say what it would have done with the operations of the last DAYS days."""
     written = _read(file, operation)
-    async with tael.cli.connect() as db:
+    async with connect() as db:
         now = (await DatabaseClock.synchronised(db)).now()
         async with db.report() as tx:
             found = await Risk().dry_run(
                 tx, book=book, operation=written.operation, content=written.content, days=days, now=now
             )
     if json:
-        _print(shapes.report_out(found))
+        print_json(shapes.report_out(found))
         return
     console = Console()
     console.print(f"would have stopped {found.stopped:,} of {found.judged:,}, sent {found.review:,} to review")
@@ -103,30 +100,26 @@ async def shadow(
 @app.command
 async def freeze(account: int, *, reason: str, book: int = 1, json: bool = False) -> None:
     """Freeze a customer's account: nothing new is debited from it."""
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            done = await freezing.freeze(tx, book=book, account=account, reason=reason, by=_who(), now=now)
+    async with transaction() as (tx, now):
+        done = await freezing.freeze(tx, book=book, account=account, reason=reason, by=_who(), now=now)
     _show_freeze(done, as_json=json)
 
 
 @app.command
 async def unfreeze(account: int, *, reason: str, book: int = 1, json: bool = False) -> None:
     """Lift the freeze of an account."""
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            done = await freezing.unfreeze(tx, book=book, account=account, reason=reason, by=_who(), now=now)
+    async with transaction() as (tx, now):
+        done = await freezing.unfreeze(tx, book=book, account=account, reason=reason, by=_who(), now=now)
     _show_freeze(done, as_json=json)
 
 
 @app.command
 async def verdict(operation: str, number: str, *, book: int = 1, json: bool = False) -> None:
     """Show what was said about an operation, with the facts and the rows that held."""
-    async with tael.cli.connect() as db, db.transaction() as tx:
+    async with connect() as db, db.transaction() as tx:
         view = shapes.verdict_out(await find_verdict(tx, book=book, operation=operation, number=number))
     if json:
-        _print(view)
+        print_json(view)
         return
     console = Console()
     by = f"{view.origin} version {view.version}"
@@ -141,21 +134,19 @@ async def verdict(operation: str, number: str, *, book: int = 1, json: bool = Fa
 
 async def _publish(written: Written, *, note: str, book: int, aside: bool, as_json: bool) -> None:
     operation = written.operation
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            made = await rule_sets.draft(
-                tx, book=book, operation=operation, content=written.content, note=note or written.note, author=_who(),
-                now=now,
-            )  # fmt: skip
-            if aside:
-                done = await rule_sets.shadow(tx, book=book, operation=operation, version=made.version)
-            else:
-                done = await rule_sets.activate(
-                    tx, book=book, operation=operation, version=made.version, author=_who(), now=now
-                )
+    async with transaction() as (tx, now):
+        made = await rule_sets.draft(
+            tx, book=book, operation=operation, content=written.content, note=note or written.note, author=_who(),
+            now=now,
+        )  # fmt: skip
+        if aside:
+            done = await rule_sets.shadow(tx, book=book, operation=operation, version=made.version)
+        else:
+            done = await rule_sets.activate(
+                tx, book=book, operation=operation, version=made.version, author=_who(), now=now
+            )
     if as_json:
-        _print(shapes.rule_set_out(done))
+        print_json(shapes.rule_set_out(done))
     else:
         Console().print(f"{operation} version {done.version}: {done.state}")
 
@@ -183,7 +174,7 @@ def _who() -> str:
 def _show_freeze(done: freezing.Freeze | None, *, as_json: bool) -> None:
     view = None if done is None else shapes.freeze_out(done)
     if as_json:
-        _print(view)
+        print_json(view)
     elif view is None:
         Console().print("never frozen")
     else:
@@ -199,10 +190,3 @@ def _show_table(content: dict[str, JsonValue]) -> None:
     for row in read.rows:
         table.add_row(*row.cells, row.outcome.value, row.rule)
     Console().print(table)
-
-
-def _print(value: BaseModel | list[shapes.RuleSetView] | None) -> None:
-    many = value if isinstance(value, list) else [] if value is None else [value]
-    plain = [one.model_dump(mode="json") for one in many]
-    shown = plain if isinstance(value, list) else next(iter(plain), None)
-    sys.stdout.write(msgspec.json.encode(shown).decode() + "\n")

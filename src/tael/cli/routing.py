@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Literal
 
-import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
-from tael.base.clock import DatabaseClock, accounting_day
-from tael.base.db import Database, Tx
+from tael.base.clock import accounting_day
+from tael.base.db import Tx
 from tael.base.money import format_minor
 from tael.channels.accounts import AccountRow, MerchantAccountNotFound, list_accounts
+from tael.cli.connection import transaction
+from tael.cli.printing import print_json
 from tael.routing import (
     Considered,
     Operation,
@@ -42,12 +42,10 @@ Name = Annotated[str, Parameter(help="The merchant account's name")]
 @app.command(name="list")
 async def list_(*, book: int = 1, json: bool = False) -> None:
     """Show every route in the order of choice, with what it used and holds today and this month."""
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            found = await usage(tx, book=book, day=accounting_day(now))
+    async with transaction() as (tx, now):
+        found = await usage(tx, book=book, day=accounting_day(now))
     if json:
-        _print([_flat(one) for one in found])
+        print_json([_flat(one) for one in found])
         return
     table = Table("operation", "priority", "merchant account", "channel", "currency", "state", "single", "day", "month")
     for one in found:
@@ -77,22 +75,20 @@ async def set_(
         "payee_daily_count": payee_daily_count, "payee_monthly_limit": payee_monthly_limit,
     }  # fmt: skip
     given = {field: limit or None for field, limit in limits.items() if limit is not None}
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            account = await _account(tx, book, name)
-            known = [
-                route for route in await list_routes(tx, book=book)
-                if (route.merchant_account, route.operation, route.currency) == (account.id, operation, currency)
-            ]  # fmt: skip
-            before = known[0] if known else Route(book, operation, account.id, currency, "", "", 100)
-            wanted = replace(
-                before, channel=account.channel, label=account.name,
-                priority=before.priority if priority is None else priority, **given,
-            )  # fmt: skip
-            route = await put_route(tx, wanted, now=now)
+    async with transaction() as (tx, now):
+        account = await _account(tx, book, name)
+        known = [
+            route for route in await list_routes(tx, book=book)
+            if (route.merchant_account, route.operation, route.currency) == (account.id, operation, currency)
+        ]  # fmt: skip
+        before = known[0] if known else Route(book, operation, account.id, currency, "", "", 100)
+        wanted = replace(
+            before, channel=account.channel, label=account.name,
+            priority=before.priority if priority is None else priority, **given,
+        )  # fmt: skip
+        route = await put_route(tx, wanted, now=now)
     if json:
-        _print(asdict(route))
+        print_json(asdict(route))
         return
     Console().print(f"{route.label}: {operation} in {currency}, priority {route.priority}, {_limits(route)}")
 
@@ -107,18 +103,16 @@ async def explain(
     book: int = 1, json: bool = False,
 ) -> None:  # fmt: skip
     """Say where an operation would go now, and why. Nothing is reserved. Exit code 1 when it would go nowhere."""
-    async with tael.cli.connect() as db:
-        now = (await DatabaseClock.synchronised(db)).now()
-        async with db.transaction() as tx:
-            wanted = Wanted(
-                book=book, number="", operation=operation, channels=tuple(channel) if channel else None, amount=amount,
-                currency=currency, payee=payee,
-                exclude=frozenset([(await _account(tx, book, name)).id for name in exclude or []]),
-                only=None if only is None else (await _account(tx, book, only)).id,
-            )  # fmt: skip
-            considered = await explain_choice(tx, wanted, now=now)
+    async with transaction() as (tx, now):
+        wanted = Wanted(
+            book=book, number="", operation=operation, channels=tuple(channel) if channel else None, amount=amount,
+            currency=currency, payee=payee,
+            exclude=frozenset([(await _account(tx, book, name)).id for name in exclude or []]),
+            only=None if only is None else (await _account(tx, book, only)).id,
+        )  # fmt: skip
+        considered = await explain_choice(tx, wanted, now=now)
     if json:
-        _print([_verdict(one) for one in considered])
+        print_json([_verdict(one) for one in considered])
     else:
         _show_choice(considered, f"{operation} of {format_minor(amount, currency)} {currency}")
     if not any(one.verdict is Verdict.CHOSEN for one in considered):
@@ -128,22 +122,17 @@ async def explain(
 @app.command
 async def pause(name: Name, *, operation: Operation = "payout", currency: str = "CNY", book: int = 1) -> None:
     """Take a route out of the choice; what already went through it is settled as before."""
-    async with tael.cli.connect() as db:
-        await _set_state(db, book, name, operation, currency, "paused")
+    await _set_state(book, name, operation, currency, "paused")
 
 
 @app.command
 async def resume(name: Name, *, operation: Operation = "payout", currency: str = "CNY", book: int = 1) -> None:
     """Put a paused or cooling route back into the choice."""
-    async with tael.cli.connect() as db:
-        await _set_state(db, book, name, operation, currency, "active")
+    await _set_state(book, name, operation, currency, "active")
 
 
-async def _set_state(
-    db: Database, book: int, name: str, operation: Operation, currency: str, state: RouteState
-) -> None:
-    now = (await DatabaseClock.synchronised(db)).now()
-    async with db.transaction() as tx:
+async def _set_state(book: int, name: str, operation: Operation, currency: str, state: RouteState) -> None:
+    async with transaction() as (tx, now):
         account = await _account(tx, book, name)
         await set_state(
             tx, book=book, merchant_account=account.id, operation=operation, currency=currency, state=state, now=now
@@ -217,7 +206,3 @@ def _window(window: Window) -> dict[str, object]:
         "held_amount": window.held_amount, "used_count": window.used_count, "held_count": window.held_count,
         "amount_limit": window.amount_limit, "count_limit": window.count_limit, "remaining": window.remaining,
     }  # fmt: skip
-
-
-def _print(value: object) -> None:
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")

@@ -2,12 +2,11 @@
 
 import sys
 
-import msgspec
 from cyclopts import App
 
 from tael.base import tasks
-from tael.base.clock import DatabaseClock
-from tael.cli.connection import connect
+from tael.cli.connection import connect, transaction
+from tael.cli.printing import print_json
 
 app = App(name="tasks", help="Dead letters of the delay queue.")
 
@@ -17,16 +16,14 @@ async def dead(*, queue: str = "recover", limit: int = 100) -> None:
     """Print dead letters as JSON lines, oldest first."""
     async with connect() as db, db.transaction() as tx:
         for letter in await tasks.dead_letters(tx, queue, limit=limit):
-            sys.stdout.write(msgspec.json.encode(letter).decode() + "\n")
+            print_json(letter)
 
 
 @app.command
 async def revive(key: str, *, queue: str = "recover", book: int = 1) -> None:
     """Put a dead letter back into its queue, due now; exit code 1 when there is none."""
-    async with connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        async with db.transaction() as tx:
-            found = await tasks.revive(tx, queue, book=book, key=key, now=clock.now())
+    async with transaction() as (tx, now):
+        found = await tasks.revive(tx, queue, book=book, key=key, now=now)
     sys.stdout.write("revived\n" if found else "no such dead letter\n")
     if not found:
         sys.exit(1)

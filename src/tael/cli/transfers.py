@@ -3,24 +3,18 @@
 The book is what the API key in TAEL_API_KEY says.
 """
 
-import os
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-import msgspec
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
-from tael.app import master_key
-from tael.base.clock import DatabaseClock
 from tael.base.db import Tx
 from tael.base.money import format_minor
-from tael.base.settings import Settings
-from tael.guard import KeyRing
+from tael.cli.acting import acting
+from tael.cli.printing import print_json
 from tael.transfers import Transfer, lookup
 from tael.transfers.lookup import Direction
 from tael.transfers.views import hold_view, transfer_fields
@@ -49,7 +43,7 @@ async def batch(number: str) -> None:
     """Show one batch with what was done and what was refused, as JSON."""
     async with _reading() as (tx, book, _):
         found = await lookup.find_batch(tx, book=book, batch_no=number)
-    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    print_json(found)
 
 
 @app.command
@@ -59,7 +53,7 @@ async def holds(account: int, *, limit: int = 50, json: bool = False) -> None:
         found = await lookup.page_of_holds(tx, book=book, account=account, limit=limit)
     views = [hold_view(one, now=now) for one in found]
     if json:
-        sys.stdout.write(msgspec.json.encode([one.model_dump(mode="json") for one in views]).decode() + "\n")
+        print_json(views)
         return
     table = Table("hold", "state", "amount", "reason", "expires", "used by")
     for one in views:
@@ -72,19 +66,13 @@ async def holds(account: int, *, limit: int = 50, json: bool = False) -> None:
 @asynccontextmanager
 async def _reading() -> AsyncGenerator[tuple[Tx, int, datetime]]:
     """A transaction, whose book is read, and the time. Raises `InvalidApiKey` or `InsufficientScope`."""
-    settings = Settings()
-    async with tael.cli.connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        ring = KeyRing(db, pepper=master_key(settings), mode=settings.mode, now=clock.now)
-        caller = await ring.authenticate(f"Bearer {os.environ.get('TAEL_API_KEY', '')}")
-        caller.require("transfers:read")
-        async with db.transaction() as tx:
-            yield tx, caller.book, clock.now()
+    async with acting("transfers:read") as one, one.db.transaction() as tx:
+        yield tx, one.caller.book, one.now()
 
 
 def _show(found: Sequence[Transfer], *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(msgspec.json.encode([transfer_fields(one) for one in found]).decode() + "\n")
+        print_json([transfer_fields(one) for one in found])
         return
     table = Table("transfer", "from", "to", "amount", "note", "at")
     for one in found:

@@ -3,23 +3,18 @@
 Who acts, and in which book, is what the API key in TAEL_API_KEY says: a person cannot pass for another by an argument.
 """
 
-import os
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
-import msgspec
 from cyclopts import App
 from rich.console import Console
 from rich.table import Table
 
-import tael.cli
-from tael.app import master_key
-from tael.base.clock import DatabaseClock
-from tael.base.ids import Ids
 from tael.base.money import format_minor
-from tael.base.settings import Settings
-from tael.guard import Caller, KeyRing
+from tael.cli.acting import acting
+from tael.cli.connection import leased_ids
+from tael.cli.printing import print_json
+from tael.guard import Caller
 from tael.ledger import Ledger
 from tael.orders import Filter, OrderState
 from tael.risk import Risk
@@ -87,17 +82,8 @@ async def cancel(number: str, *, json: bool = False) -> None:
 @asynccontextmanager
 async def _acting(scope: str) -> AsyncGenerator[tuple[Decisions, Caller]]:
     """Who decides, and who acts. Raises `InvalidApiKey` or `InsufficientScope`."""
-    settings = Settings()
-    async with tael.cli.connect() as db:
-        clock = await DatabaseClock.synchronised(db)
-        ring = KeyRing(db, pepper=master_key(settings), mode=settings.mode, now=clock.now)
-        caller = await ring.authenticate(f"Bearer {os.environ.get('TAEL_API_KEY', '')}")
-        caller.require(scope)
-        ids = await Ids.lease(db, clock.now)
-        try:
-            yield Decisions(db, ids, Ledger(), Risk(), clock.now), caller
-        finally:
-            await ids.release(db)
+    async with acting(scope) as one, leased_ids(one.db, one.now) as ids:
+        yield Decisions(one.db, ids, Ledger(), Risk(), one.now), one.caller
 
 
 def _view(found: Found) -> WithdrawalWithApproval:
@@ -107,7 +93,7 @@ def _view(found: Found) -> WithdrawalWithApproval:
 def _show(found: Sequence[Found], *, as_json: bool) -> None:
     views = [_view(one) for one in found]
     if as_json:
-        sys.stdout.write(msgspec.json.encode([one.model_dump(mode="json") for one in views]).decode() + "\n")
+        print_json(views)
         return
     table = Table("withdrawal", "state", "amount", "payee", "asked by", "approved", "reason")
     for one in views:
