@@ -6,6 +6,7 @@ never sent again.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import TypeVar
 
 from tael.base.errors import TaelError
@@ -63,28 +64,19 @@ class Alipay:
         if not payments.asks_alipay(request):
             return payments.make_handoff(account, request, now=now)
         sent = payments.build_create(account, request, now=now)
-
-        def parse(response: HttpResponse) -> Result[PaymentHandoff]:
-            return payments.parse_create(account, request, sent, response, now=now)
-
+        parse = partial(payments.parse_create, account, request, sent, now=now)
         return await self._ask(account, Operation.CREATE, sent, parse, now=now)
 
     async def query_payment(self, account: MerchantAccount, ref: PaymentRef, *, now: datetime) -> Result[PaymentView]:
         """Ask for the trade's state."""
         sent = payments.build_query(account, ref, now=now)
-
-        def parse(response: HttpResponse) -> Result[PaymentView]:
-            return payments.parse_query(account, ref, sent, response, now=now)
-
+        parse = partial(payments.parse_query, account, ref, sent, now=now)
         return await self._ask(account, Operation.QUERY, sent, parse, now=now)
 
     async def close_payment(self, account: MerchantAccount, ref: PaymentRef, *, now: datetime) -> Result[PaymentView]:
         """Close the unpaid trade."""
         sent = payments.build_close(account, ref, now=now)
-
-        def parse(response: HttpResponse) -> Result[PaymentView]:
-            return payments.parse_close(account, ref, sent, response, now=now)
-
+        parse = partial(payments.parse_close, account, ref, sent, now=now)
         return await self._ask(account, Operation.CLOSE, sent, parse, now=now)
 
     async def cancel_payment(self, account: MerchantAccount, ref: PaymentRef, *, now: datetime) -> Result[PaymentView]:
@@ -93,28 +85,19 @@ class Alipay:
         Beside the contract, because it can give money back: only for a payment that must not exist. The view is bare.
         """
         sent = payments.build_cancel(account, ref, now=now)
-
-        def parse(response: HttpResponse) -> Result[PaymentView]:
-            return payments.parse_cancel(account, ref, sent, response, now=now)
-
+        parse = partial(payments.parse_cancel, account, ref, sent, now=now)
         return await self._ask(account, Operation.CANCEL, sent, parse, now=now)
 
     async def refund(self, account: MerchantAccount, request: RefundRequest, *, now: datetime) -> Result[RefundView]:
         """Ask for the refund."""
         sent = refunds.build_refund(account, request, now=now)
-
-        def parse(response: HttpResponse) -> Result[RefundView]:
-            return refunds.parse_refund(account, request, sent, response, now=now)
-
+        parse = partial(refunds.parse_refund, account, request, sent, now=now)
         return await self._ask(account, Operation.REFUND, sent, parse, now=now)
 
     async def query_refund(self, account: MerchantAccount, ref: RefundRef, *, now: datetime) -> Result[RefundView]:
         """Ask for the refund's state."""
         sent = refunds.build_query_refund(account, ref, now=now)
-
-        def parse(response: HttpResponse) -> Result[RefundView]:
-            return refunds.parse_query_refund(account, ref, sent, response, now=now)
-
+        parse = partial(refunds.parse_query_refund, account, ref, sent, now=now)
         return await self._ask(account, Operation.QUERY_REFUND, sent, parse, now=now)
 
     def check_payout(self, account: MerchantAccount, request: PayoutRequest, *, now: datetime) -> None:
@@ -124,19 +107,13 @@ class Alipay:
     async def payout(self, account: MerchantAccount, request: PayoutRequest, *, now: datetime) -> Result[PayoutView]:
         """Ask for the transfer."""
         sent = payouts.build_payout(account, request, now=now)
-
-        def parse(response: HttpResponse) -> Result[PayoutView]:
-            return payouts.parse_payout(account, request, sent, response, now=now)
-
+        parse = partial(payouts.parse_payout, account, request, sent, now=now)
         return await self._ask(account, Operation.PAYOUT, sent, parse, now=now)
 
     async def query_payout(self, account: MerchantAccount, ref: PayoutRef, *, now: datetime) -> Result[PayoutView]:
         """Ask for the transfer's state."""
         sent = payouts.build_query_payout(account, ref, now=now)
-
-        def parse(response: HttpResponse) -> Result[PayoutView]:
-            return payouts.parse_query_payout(account, ref, sent, response, now=now)
-
+        parse = partial(payouts.parse_query_payout, account, ref, sent, now=now)
         return await self._ask(account, Operation.QUERY_PAYOUT, sent, parse, now=now)
 
     async def cancel_payout(self, account: MerchantAccount, ref: PayoutRef, *, now: datetime) -> Result[PayoutView]:
@@ -146,10 +123,7 @@ class Alipay:
     async def bill_url(self, account: MerchantAccount, kind: str, day: date, *, now: datetime) -> Result[str]:
         """Ask where the bill of a day is; `kind` is trade or funds."""
         sent = bills.build_bill(account, kind, day, now=now)
-
-        def parse(response: HttpResponse) -> Result[str]:
-            return bills.parse_bill(account, sent, response, now=now)
-
+        parse = partial(bills.parse_bill, account, sent, now=now)
         return await self._ask(account, Operation.BILL, sent, parse, now=now)
 
     async def keep_keys(self, account: MerchantAccount, *, now: datetime) -> None:

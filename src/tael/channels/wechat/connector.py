@@ -7,6 +7,7 @@ judged a second time after the certificates were renewed. The request itself is 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from tael.base.errors import TaelError
@@ -68,46 +69,31 @@ class WechatPay:
         """Place the order with WeChat."""
         nonce = _nonce()
         sent = payments.build_create(account, request, now=now, nonce=nonce)
-
-        def parse(response: HttpResponse) -> Result[PaymentHandoff]:
-            return payments.parse_create(account, request, sent, response, now=now, nonce=nonce)
-
+        parse = partial(payments.parse_create, account, request, sent, now=now, nonce=nonce)
         return await self._ask(account, Operation.CREATE, sent, parse, now=now)
 
     async def query_payment(self, account: MerchantAccount, ref: PaymentRef, *, now: datetime) -> Result[PaymentView]:
         """Ask for the order's state."""
         sent = payments.build_query(account, ref, now=now, nonce=_nonce())
-
-        def parse(response: HttpResponse) -> Result[PaymentView]:
-            return payments.parse_query(account, ref, sent, response, now=now)
-
+        parse = partial(payments.parse_query, account, ref, sent, now=now)
         return await self._ask(account, Operation.QUERY, sent, parse, now=now)
 
     async def close_payment(self, account: MerchantAccount, ref: PaymentRef, *, now: datetime) -> Result[PaymentView]:
         """Close the order."""
         sent = payments.build_close(account, ref, now=now, nonce=_nonce())
-
-        def parse(response: HttpResponse) -> Result[PaymentView]:
-            return payments.parse_close(account, ref, sent, response, now=now)
-
+        parse = partial(payments.parse_close, account, ref, sent, now=now)
         return await self._ask(account, Operation.CLOSE, sent, parse, now=now)
 
     async def refund(self, account: MerchantAccount, request: RefundRequest, *, now: datetime) -> Result[RefundView]:
         """Ask for the refund."""
         sent = refunds.build_refund(account, request, now=now, nonce=_nonce())
-
-        def parse(response: HttpResponse) -> Result[RefundView]:
-            return refunds.parse_refund(account, request, sent, response, now=now)
-
+        parse = partial(refunds.parse_refund, account, request, sent, now=now)
         return await self._ask(account, Operation.REFUND, sent, parse, now=now)
 
     async def query_refund(self, account: MerchantAccount, ref: RefundRef, *, now: datetime) -> Result[RefundView]:
         """Ask for the refund's state."""
         sent = refunds.build_query_refund(account, ref, now=now, nonce=_nonce())
-
-        def parse(response: HttpResponse) -> Result[RefundView]:
-            return refunds.parse_query_refund(account, ref, sent, response, now=now)
-
+        parse = partial(refunds.parse_query_refund, account, ref, sent, now=now)
         return await self._ask(account, Operation.QUERY_REFUND, sent, parse, now=now)
 
     def check_payout(self, account: MerchantAccount, request: PayoutRequest, *, now: datetime) -> None:
@@ -120,28 +106,19 @@ class WechatPay:
         if not await self._can_verify(account, now=now):
             return _no_platform_key(payouts.UNSENT)
         sent = payouts.build_payout(account, request, now=now, nonce=_nonce())
-
-        def parse(response: HttpResponse) -> Result[PayoutView]:
-            return payouts.parse_payout(account, request, sent, response, now=now)
-
+        parse = partial(payouts.parse_payout, account, request, sent, now=now)
         return await self._ask(account, Operation.PAYOUT, sent, parse, now=now)
 
     async def query_payout(self, account: MerchantAccount, ref: PayoutRef, *, now: datetime) -> Result[PayoutView]:
         """Ask for the transfer's state."""
         sent = payouts.build_query_payout(account, ref, now=now, nonce=_nonce())
-
-        def parse(response: HttpResponse) -> Result[PayoutView]:
-            return payouts.parse_query_payout(account, ref, sent, response, now=now)
-
+        parse = partial(payouts.parse_query_payout, account, ref, sent, now=now)
         return await self._ask(account, Operation.QUERY_PAYOUT, sent, parse, now=now)
 
     async def cancel_payout(self, account: MerchantAccount, ref: PayoutRef, *, now: datetime) -> Result[PayoutView]:
         """Wish the transfer back."""
         sent = payouts.build_cancel_payout(account, ref, now=now, nonce=_nonce())
-
-        def parse(response: HttpResponse) -> Result[PayoutView]:
-            return payouts.parse_cancel_payout(account, ref, sent, response, now=now)
-
+        parse = partial(payouts.parse_cancel_payout, account, ref, sent, now=now)
         return await self._ask(account, Operation.CANCEL_PAYOUT, sent, parse, now=now)
 
     async def keep_keys(self, account: MerchantAccount, *, now: datetime) -> None:
