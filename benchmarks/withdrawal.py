@@ -184,9 +184,7 @@ async def _members(on: FaultStage, count: int) -> list[tuple[str, str]]:
             }  # fmt: skip
             ids: list[str] = []
             for path, body in (("accounts", account), ("payees", payee)):
-                heard = await poster.post(
-                    f"{url}/v1/{path}", headers=headers, body=msgspec.json.encode(body), timeout_s=60
-                )
+                heard = await _ask(poster, f"{url}/v1/{path}", headers, msgspec.json.encode(body))
                 assert heard.status == 201, heard.body
                 ids.append(msgspec.json.decode(heard.body)["id"])
             made.append((ids[0], ids[1]))

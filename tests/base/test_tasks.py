@@ -65,7 +65,7 @@ async def test_a_cancelled_task_does_not_run_and_a_late_worker_changes_nothing(
     (first, _) = await tasks.claim(db, "q", now=clock.now(), lease_s=60, limit=9)
     async with db.transaction() as tx:
         await tasks.cancel(tx, "q", [(1, "a"), (1, "b"), (1, "unheard of")])
-    assert not await tasks.settle(db, first, Again(clock.now()), now=clock.now())
+    assert await tasks.settle(db, [(first, Again(clock.now()))], now=clock.now()) == [False]
     clock.advance(600)
     assert await tasks.claim(db, "q", now=clock.now(), lease_s=60, limit=9) == []
 
@@ -79,8 +79,8 @@ async def test_a_dead_worker_s_task_is_claimed_again_and_the_sleeper_may_not_set
     clock.advance(60)
     (heir,) = await tasks.claim(db, "q", now=clock.now(), lease_s=60, limit=9)
     assert heir.attempt == 2
-    assert not await tasks.settle(db, sleeper, Done(), now=clock.now())
-    assert await tasks.settle(db, heir, Done(), now=clock.now())
+    assert await tasks.settle(db, [(sleeper, Done())], now=clock.now()) == [False]
+    assert await tasks.settle(db, [(sleeper, Done()), (heir, Done())], now=clock.now()) == [False, True]
 
 
 async def test_many_workers_never_hold_the_same_task(db: Database, ids: Ids, clock: SteppedClock) -> None:

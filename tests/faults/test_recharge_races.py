@@ -88,9 +88,9 @@ async def test_who_slept_past_his_lease_changes_nothing(shop: Shop, late: Done |
     await shop.advance(5)
     (other,) = await claim(shop.db, RECOVERY, now=shop.clock.now(), lease_s=60, limit=1)
 
-    assert not await settle_task(shop.db, sleeper, late, now=shop.clock.now())
+    assert await settle_task(shop.db, [(sleeper, late)], now=shop.clock.now()) == [False]
     assert await shop.count("task", f"lease = '{other.lease}' and dead_at is null") == 1
-    assert await settle_task(shop.db, other, Done(), now=shop.clock.now())
+    assert await settle_task(shop.db, [(other, Done())], now=shop.clock.now()) == [True]
     assert (await shop.order(order_no))["state"] == "paying"
 
 

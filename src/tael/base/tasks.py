@@ -18,12 +18,15 @@ from typing import Final
 import msgspec
 import structlog
 
+from tael.base.batch import Batcher
 from tael.base.db import Database, Record, Tx
 from tael.base.errors import JsonValue, TaelError
 from tael.base.ids import Ids
 
 _log = structlog.get_logger("tael.tasks")
 _MOST_FAILING: Final = 10_000
+_PATIENCE_MS: Final = 30_000
+"""What has been worked on waits to be settled; refusing it would only have it worked on again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +121,18 @@ async def claim(db: Database, queue: str, *, now: datetime, lease_s: int, limit:
     return [_read(row) for row in rows]
 
 
-async def settle(db: Database, task: Task, verdict: Verdict, *, now: datetime) -> bool:
-    """Record what became of a claimed task; False when the lease was lost or the task was cancelled meanwhile."""
-    mine = (task.book, task.queue, task.key, task.lease)
+async def settle(db: Database, ended: Sequence[tuple[Task, Verdict]], *, now: datetime) -> list[bool]:
+    """Record what became of claimed tasks; False for one whose lease was lost or that was cancelled meanwhile."""
+    tasks = [task for task, _ in ended]
     async with db.transaction() as tx:
-        match verdict:
-            case Done():
-                tag = await tx.execute(_FINISH, *mine)
-            case Again(due_at, error):
-                tag = await tx.execute(_POSTPONE, *mine, due_at, error)
-            case Dead(error):
-                tag = await tx.execute(_BURY, *mine, now, error)
-    return tag.endswith(" 1")
+        rows = await tx.fetch(
+            _SETTLE, [task.book for task in tasks], [task.queue for task in tasks], [task.key for task in tasks],
+            [task.lease for task in tasks], [isinstance(verdict, Done) for _, verdict in ended],
+            [verdict.due_at if isinstance(verdict, Again) else None for _, verdict in ended],
+            [None if isinstance(verdict, Done) else verdict.error for _, verdict in ended], now,
+        )  # fmt: skip
+    settled = {tuple(row) for row in rows}
+    return [(task.book, task.queue, task.key, task.lease) in settled for task in tasks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,8 @@ async def revive(tx: Tx, queue: str, *, book: int, key: str, now: datetime) -> b
 
 
 class Worker:
-    """Runs the handler of one queue until stopped: claims in batches, works on `concurrency` tasks at a time.
+    """Runs the handler of one queue until stopped: claims in batches, works on `concurrency` tasks at a time, and
+    settles together what ends at the same time.
 
     Once all its slots are taken it claims again when a quarter of them is free, or after `poll_s` with what is free:
     one claim for each task that ends would be as many transactions as tasks.
@@ -185,6 +189,7 @@ class Worker:
         a dead letter. What is `retryable` is nobody's failure and is tried again after the first rung, for ever."""
         self._db, self.queue, self._handler, self._now = db, queue, handler, now
         self._concurrency, self._lease_s, self._poll_s, self._retry_s = concurrency, lease_s, poll_s, retry_s
+        self._settling: Batcher[tuple[Task, Verdict], bool] = Batcher(self._settle, max_wait_ms=_PATIENCE_MS)
         self._stopping = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._failed: dict[tuple[int, str], int] = {}
@@ -233,9 +238,12 @@ class Worker:
             _log.warning("tasks.failed", queue=task.queue, key=task.key, attempt=task.attempt, exc_info=problem)
             verdict = self._after_failure(task, problem)
         try:
-            await settle(self._db, task, verdict, now=self._now())
+            await self._settling.submit((task, verdict))
         except TaelError as problem:
             _log.warning("tasks.settle_failed", queue=task.queue, key=task.key, error=str(problem))
+
+    async def _settle(self, ended: Sequence[tuple[Task, Verdict]]) -> list[bool]:
+        return await settle(self._db, ended, now=self._now())
 
     def _after_failure(self, task: Task, problem: Exception) -> Verdict:
         """Failures in a row decide, not claims: a long ladder of questions is no failure, and neither is a database
@@ -278,12 +286,25 @@ _GIVEN_UP = """
         select from task where task.book = pile.book and task.queue = pile.queue and dead_at is not null limit $1) dead)
     from pile limit $1
 """
-# Only the holder of the lease may decide: a worker that slept past it changes nothing.
-_FINISH = "delete from task where book = $1 and queue = $2 and key = $3 and lease = $4"
-_POSTPONE = """update task set lease = null, due_at = $5, last_error = $6
-               where book = $1 and queue = $2 and key = $3 and lease = $4"""
-_BURY = """update task set lease = null, dead_at = $5, last_error = $6
-           where book = $1 and queue = $2 and key = $3 and lease = $4"""
+# Only the holder of the lease may decide: a worker that slept past it changes nothing. A row that somebody else has
+# locked is being cancelled or claimed; it is left alone, and if it stays it comes back when its lease is over.
+_SETTLE = """
+    with mine as materialized (
+        select task.book, task.queue, task.key, task.lease, e.finished, e.due_at, e.error
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::uuid[], $5::boolean[], $6::timestamptz[], $7::text[])
+            as e(book, queue, key, lease, finished, due_at, error)
+        join task on task.book = e.book and task.queue = e.queue and task.key = e.key and task.lease = e.lease
+        for update of task skip locked),
+    gone as (
+        delete from task using mine
+        where mine.finished and task.book = mine.book and task.queue = mine.queue and task.key = mine.key),
+    kept as (
+        update task set lease = null, last_error = mine.error, due_at = coalesce(mine.due_at, task.due_at),
+            dead_at = case when mine.due_at is null then $8::timestamptz end
+        from mine
+        where not mine.finished and task.book = mine.book and task.queue = mine.queue and task.key = mine.key)
+    select book, queue, key, lease from mine
+"""
 
 
 def _read(row: Record) -> Task:

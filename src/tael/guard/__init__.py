@@ -6,6 +6,7 @@ Knows books and callers; knows nothing about orders or money.
 from tael.guard.caller import Caller, KeyRing, PersonRequired, declared_scope, requires
 from tael.guard.idempotency import (
     IDEMPOTENCY_HEADER,
+    Answer,
     Claim,
     Fresh,
     IdempotencyInFlight,
@@ -15,6 +16,7 @@ from tael.guard.idempotency import (
     Replay,
     Reused,
     Standing,
+    answered,
     begin,
     claim_for,
     finish,
@@ -25,6 +27,7 @@ from tael.guard.idempotency import (
 
 __all__ = [
     "IDEMPOTENCY_HEADER",
+    "Answer",
     "Caller",
     "Claim",
     "Fresh",
@@ -37,6 +40,7 @@ __all__ = [
     "Replay",
     "Reused",
     "Standing",
+    "answered",
     "begin",
     "claim_for",
     "declared_scope",

@@ -5,13 +5,14 @@ that names none.
 """
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from fastapi import Depends, Request
 
+from tael.base.batch import Batcher
 from tael.base.db import Database
 from tael.base.errors import TaelError
 from tael.base.http import refuse_unknown_parameters
@@ -74,6 +75,7 @@ class KeyRing:
         self._db, self._now = db, now
         self._mode: Literal["test", "live"] = mode
         self._known: dict[str, tuple[StoredKey, datetime]] = {}
+        self._finding: Batcher[str, StoredKey | None] = Batcher(self._find)
 
     async def authenticate(self, authorization: str) -> Caller:
         """The caller behind an Authorization header (`Bearer tael_...`). Raises `InvalidApiKey` or `WrongMode`."""
@@ -94,13 +96,17 @@ class KeyRing:
         known = self._known.get(key_id)
         if known is not None and (self._now() - known[1]).total_seconds() < _REMEMBER_S:
             return known[0]
+        return await self._finding.submit(key_id)
+
+    async def _find(self, key_ids: Sequence[str]) -> list[StoredKey | None]:
+        """Requests that arrive together look together: the crowd whose key is forgotten, a storm of invented ones."""
+        now = self._now()
         async with self._db.transaction() as tx:
-            stored = await keys.find(tx, key_id)
-        if stored is not None:
-            if len(self._known) >= _REMEMBER_MOST:
-                self._known.clear()
-            self._known[key_id] = (stored, self._now())
-        return stored
+            stored = await keys.find(tx, sorted(set(key_ids)))
+        if len(self._known) + len(stored) > _REMEMBER_MOST:
+            self._known.clear()
+        self._known.update((key_id, (one, now)) for key_id, one in stored.items())
+        return [stored.get(key_id) for key_id in key_ids]
 
 
 class _Requirement:

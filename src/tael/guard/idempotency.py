@@ -93,6 +93,15 @@ class Reused:
 Standing = Fresh | Replay | InFlight | Reused
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer: HTTP status, body as sent the first time, and whether it is a repetition."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
 async def begin(tx: Tx, claims: Sequence[Claim], *, now: datetime) -> list[Standing]:
     """Take the keys of a batch of requests; answers where each stands, in their order."""
     first = {(claim.book, claim.key): claim for claim in reversed(claims)}
@@ -110,6 +119,19 @@ async def begin(tx: Tx, claims: Sequence[Claim], *, now: datetime) -> list[Stand
     ]
     stored = await _stored(tx, others)
     return [stored[id(claim)] if id(claim) in stored else Fresh() for claim in claims]
+
+
+def answered(standing: Standing) -> Answer | TaelError | None:
+    """The result of a request that is not ours to work on; None when it is."""
+    match standing:
+        case Replay(status, body):
+            return Answer(status, body, replayed=True)
+        case InFlight():
+            return IdempotencyInFlight()
+        case Reused():
+            return IdempotencyKeyReused()
+        case Fresh():
+            return None
 
 
 async def finish(tx: Tx, answers: Sequence[tuple[Claim, int, bytes]]) -> None:

@@ -146,10 +146,10 @@ async def listed(tx: Tx, *, book: int) -> list[StoredKey]:
     return [_read(row) for row in rows]
 
 
-async def find(tx: Tx, key_id: str) -> StoredKey | None:
-    """The stored key with this public id."""
-    row = await tx.fetchrow("select * from api_key where id = $1", key_id)
-    return None if row is None else _read(row)
+async def find(tx: Tx, key_ids: Sequence[str]) -> dict[str, StoredKey]:
+    """The stored keys with these public ids."""
+    rows = await tx.fetch("select * from api_key where id = any($1::text[])", key_ids)
+    return {row["id"]: _read(row) for row in rows}
 
 
 def nobody(key_id: str) -> str:
