@@ -1,43 +1,9 @@
-"""WeChat Pay's error codes, and its reasons for failed payouts, as a table (`codes.toml`), read once.
+"""WeChat Pay's error codes, and its reasons for failed payouts (`codes.toml`), with and without underscores."""
 
-Code without a rule: unknown, query first. Reason without a rule: the channel declined, for reasons of its own.
-"""
-
-from fnmatch import fnmatchcase
 from functools import lru_cache
-from importlib import resources
 
-import msgspec
-
-from tael.channels.contract import ErrorKind, Operation, Retry
-
-
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a set of codes means; see the opening of `codes.toml`."""
-
-    codes: list[str]
-    kind: ErrorKind
-    retry: Retry
-    operations: list[Operation] = []
-    final: list[Operation] = []
-    after_s: int | None = None
-
-
-class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a set of `fail_reason` words of a payout that has failed for good means."""
-
-    words: list[str]
-    kind: ErrorKind
-    retry: Retry
-
-
-class _Table(msgspec.Struct, forbid_unknown_fields=True):
-    rule: list[Rule]
-    reason: list[Reason]
-
-
-_UNLISTED = Rule(codes=[], kind=ErrorKind.UNKNOWN, retry=Retry.QUERY_FIRST)
-_UNSAID = Reason(words=[], kind=ErrorKind.DECLINED, retry=Retry.NEVER)
+from tael.channels.code_table import UNLISTED, CodeTable, Reason, Rule
+from tael.channels.contract import Operation
 
 
 def normal(code: str) -> str:
@@ -45,29 +11,17 @@ def normal(code: str) -> str:
     return code.replace("_", "").upper()
 
 
+_TABLE = CodeTable("tael.channels.wechat", normal=normal)
+RULES, REASONS = _TABLE.rules, _TABLE.reasons
+
+
 @lru_cache(maxsize=256)
 def rule_for(code: str, operation: Operation) -> Rule:
     """The rule for a code as the channel spelled it."""
-    spelling = normal(code)
-    for rule in RULES:
-        listed = any(fnmatchcase(spelling, normal(pattern)) for pattern in rule.codes)
-        if listed and operation in (rule.operations or list(Operation)):
-            return rule
-    return _UNLISTED
+    return _TABLE.rule_for(code, operation) or UNLISTED
 
 
 @lru_cache(maxsize=256)
 def reason_for(word: str) -> Reason:
     """Why a payout failed, from the `fail_reason` as the channel spelled it."""
-    spelling = normal(word)
-    matching = (one for one in REASONS if any(fnmatchcase(spelling, normal(pattern)) for pattern in one.words))
-    return next(matching, _UNSAID)
-
-
-def _load() -> _Table:
-    text = resources.files("tael.channels.wechat").joinpath("codes.toml").read_bytes()
-    return msgspec.toml.decode(text, type=_Table)
-
-
-_table = _load()
-RULES, REASONS = tuple(_table.rule), tuple(_table.reason)
+    return _TABLE.reason_for(word)
