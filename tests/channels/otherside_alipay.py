@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from channels.otherside import NOW, NUMBER, key, private_pem, public_pem
 from tael.base.money import Money
@@ -51,6 +52,13 @@ def elliptic_root() -> x509.Certificate:
     builder = x509.CertificateBuilder(_name("E1"), _name("E1"), curve.public_key(), 99)
     builder = builder.not_valid_before(NOW - timedelta(days=10)).not_valid_after(NOW + timedelta(days=1800))
     return builder.sign(curve, hashes.SHA256())
+
+
+def namesake(public_key: CertificatePublicKeyTypes) -> x509.Certificate:
+    """A certificate with the name of the root and another key."""
+    builder = x509.CertificateBuilder(_name("ali-root"), _name("ali-root"), public_key, 98)
+    builder = builder.not_valid_before(NOW - timedelta(days=10)).not_valid_after(NOW + timedelta(days=1800))
+    return builder.sign(key("ali-root"), hashes.SHA256())
 
 
 def pem(*certificates: x509.Certificate) -> bytes:

@@ -4,14 +4,19 @@ import base64
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
-from channels.otherside import NOW, NUMBER, private_pem, public_pem, scripted, wired
+from channels.otherside import NOW, NUMBER, key, private_pem, public_pem, scripted, wired
 from channels.otherside_alipay import (
     SHORT,
     account,
     certificate,
     elliptic_root,
     form,
+    namesake,
     pem,
     refusal,
     reply,
@@ -22,7 +27,7 @@ from channels.otherside_alipay import (
 )
 from tael.channels.alipay import Alipay
 from tael.channels.alipay.certificates import build_download, parse_download
-from tael.channels.alipay.keys import RETRY, certificate_sn, keys_of, load
+from tael.channels.alipay.keys import RETRY, certificate_sn, keys_of, load, trusted
 from tael.channels.contract import BadCredentials, BadNotification, Outcome, PaymentRef, PaymentState
 from tael.channels.transport import Transport
 
@@ -116,6 +121,31 @@ def test_a_delivered_certificate_is_believed_if_it_ends_in_our_root(chain: tuple
     result = parse_download(ours, asked, sent, _delivery(*chain, **signing, **named), now=NOW)
     assert (result.outcome is Outcome.SUCCEEDED) is believed, result.error
     assert list(keys_of(ours).keyring.certificates) == [sn("alipay")], "parsing believes nothing by itself"
+
+
+def _of_an_unknown_kind() -> x509.Certificate:
+    """The root's certificate, which says of its key that it is of a kind that does not exist."""
+    kind = bytes.fromhex("06092a864886f70d0101")
+    written = certificate("ali-root").public_bytes(serialization.Encoding.DER)
+    assert written.count(kind + b"\x01") == 1
+    return x509.load_der_x509_certificate(written.replace(kind + b"\x01", kind + b"\x63"))
+
+
+ISSUERS = [
+    ("another name", certificate("stranger"), ValueError),
+    ("another RSA key", namesake(key("stranger").public_key()), InvalidSignature),
+    ("a key on a curve", namesake(ec.generate_private_key(ec.SECP256R1()).public_key()), ValueError),
+    ("a key that cannot sign", namesake(x25519.X25519PrivateKey.generate().public_key()), TypeError),
+    ("a key of an unknown kind", _of_an_unknown_kind(), UnsupportedAlgorithm),
+]
+
+
+@pytest.mark.parametrize(("issuer", "raised"), [case[1:] for case in ISSUERS], ids=[case[0] for case in ISSUERS])
+def test_an_issuer_that_does_not_fit_makes_no_certificate_trusted(issuer: x509.Certificate, raised: type[Exception]):
+    with pytest.raises(raised):
+        NEXT.verify_directly_issued_by(issuer)
+    assert not trusted([NEXT], (issuer,), now=NOW)
+    assert trusted([NEXT], (issuer, certificate("ali-root")), now=NOW), "one that does not fit is passed over"
 
 
 def test_another_certificate_than_the_one_asked_for_is_not_believed():
