@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tael.channels.alipay.envelope import Unreadable, members, text
+from tael.channels.alipay.envelope import members, text
+from tael.channels.reading import Unreadable
 
 CUT = [
     (b"{}", {}),

@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from channels.bill99_side import NOW, keys, opened, private_pem, public_pem, sealed
 from channels.bill99_vectors import BILL99, FOUND, MEMBER, PAY
-from tael.channels.bill99.documents import Unreadable, read, write
+from tael.channels.bill99.documents import read, write
 from tael.channels.bill99.keys import load
 from tael.channels.bill99.sealing import BadSeal, Sealed, seal, unseal
 from tael.channels.contract import BadCredentials
+from tael.channels.reading import Unreadable
 
 
 def test_our_seal_is_what_openssl_makes():

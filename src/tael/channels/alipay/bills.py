@@ -10,12 +10,12 @@ from datetime import date, datetime
 
 import msgspec
 
-from tael.channels.alipay.envelope import Unreadable
 from tael.channels.alipay.replies import judge
 from tael.channels.alipay.signing import signed_request
 from tael.channels.alipay.writing import read_json
 from tael.channels.contract import MerchantAccount, Operation, Result
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable
 
 METHOD = "alipay.data.dataservice.bill.downloadurl.query"
 _TYPES = {"trade": "trade", "funds": "signcustomer"}

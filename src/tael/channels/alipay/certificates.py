@@ -11,13 +11,14 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from tael.channels.alipay.envelope import Unreadable, members, text
+from tael.channels.alipay.envelope import members, text
 from tael.channels.alipay.keys import Certificate, Keyring, keys_of, read_certificate, trusted
 from tael.channels.alipay.replies import judge_with
 from tael.channels.alipay.signing import signed_request
 from tael.channels.alipay.writing import read_json
 from tael.channels.contract import BadCredentials, MerchantAccount, Operation, Result
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable
 
 METHOD = "alipay.open.app.alipaycert.download"
 

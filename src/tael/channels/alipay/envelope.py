@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tael.channels.reading import Unreadable, read_as
+
 _STRING = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
 _NAME = re.compile(rb"[ \t\r\n]*(" + _STRING + rb")[ \t\r\n]*:[ \t\r\n]*")
 _PLAIN = re.compile(rb"[-+.0-9A-Za-z]{1,64}|" + _STRING)
@@ -21,10 +23,6 @@ _OPEN = re.compile(rb"[ \t\r\n]*\{")
 _EMPTY = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 _SPACE = b" \t\r\n"
 _text = msgspec.json.Decoder(str)
-
-
-class Unreadable(Exception):
-    """The body is not what was expected; says which part, never quotes it."""
 
 
 def members(body: bytes) -> Mapping[str, bytes]:
@@ -55,10 +53,7 @@ def members(body: bytes) -> Mapping[str, bytes]:
 
 def text(raw: bytes) -> str:
     """The string that a JSON string stands for. Raises `Unreadable`."""
-    try:
-        return _text.decode(raw)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("string") from problem
+    return read_as(_text, raw, "string")
 
 
 def _end(body: bytes, start: int) -> int:

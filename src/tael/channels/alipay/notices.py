@@ -21,7 +21,6 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from tael.base.errors import TaelError
-from tael.channels.alipay.envelope import Unreadable
 from tael.channels.alipay.keys import keys_of
 from tael.channels.alipay.signing import SIGN_TYPE, Flaw, flaw_of
 from tael.channels.alipay.trades import Seller, Trade, view_of
@@ -36,6 +35,7 @@ from tael.channels.contract import (
     VerifiedEvent,
 )
 from tael.channels.exchange import HttpReply
+from tael.channels.reading import Unreadable
 
 LIMIT = 64 * 1024
 TRADE, TRANSFER = "trade_status_sync", "alipay.fund.trans.order.changed"

@@ -13,8 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from tael.channels.alipay.envelope import Unreadable
-from tael.channels.alipay.replies import Undecided, absence_is_an_answer, judge
+from tael.channels.alipay.replies import Undecided, judge
 from tael.channels.alipay.signing import GATEWAY, signed_parameters, signed_request
 from tael.channels.alipay.spec import NUMBER, SPEC, takes_address, takes_notices
 from tael.channels.alipay.trades import read_trade
@@ -37,6 +36,8 @@ from tael.channels.contract import (
 )
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable
+from tael.channels.verdicts import absence_is_an_answer
 
 PRECREATE, QUERY = "alipay.trade.precreate", "alipay.trade.query"
 CLOSE, CANCEL = "alipay.trade.close", "alipay.trade.cancel"

@@ -12,9 +12,8 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 
-from tael.channels.alipay.envelope import Unreadable
 from tael.channels.alipay.keys import keys_of
-from tael.channels.alipay.replies import absence_is_an_answer, judge
+from tael.channels.alipay.replies import judge
 from tael.channels.alipay.signing import GATEWAY, signed_request
 from tael.channels.alipay.spec import LEAST_PAYOUT_MINOR, NUMBER, SPEC
 from tael.channels.alipay.transfers import read_transfer
@@ -36,6 +35,8 @@ from tael.channels.contract import (
 )
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable
+from tael.channels.verdicts import absence_is_an_answer
 
 TRANSFER, QUERY = "alipay.fund.trans.uni.transfer", "alipay.fund.trans.common.query"
 _PRODUCT: Mapping[str, object] = {"product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}

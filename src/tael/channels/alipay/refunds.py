@@ -15,13 +15,13 @@ from datetime import datetime
 
 import msgspec
 
-from tael.channels.alipay.envelope import Unreadable
 from tael.channels.alipay.replies import Undecided, judge
 from tael.channels.alipay.signing import signed_request
 from tael.channels.alipay.spec import CURRENCY, NUMBER, SPEC
 from tael.channels.alipay.writing import plain, read_json, read_time, read_yuan, yuan
 from tael.channels.contract import MerchantAccount, Operation, RefundRef, RefundRequest, RefundState, RefundView, Result
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable
 
 REFUND, QUERY = "alipay.trade.refund", "alipay.trade.fastpay.refund.query"
 _LONGEST_REASON = 80

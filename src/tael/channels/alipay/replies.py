@@ -17,13 +17,15 @@ from typing import TypeVar
 import msgspec
 
 from tael.channels.alipay.codes import rule_for
-from tael.channels.alipay.envelope import Unreadable, members, text
+from tael.channels.alipay.envelope import members, text
 from tael.channels.alipay.keys import Keyring, keys_of
 from tael.channels.alipay.signing import Flaw, flaw_of
 from tael.channels.alipay.writing import read_json
 from tael.channels.contract import ChannelError, ErrorKind, MerchantAccount, Operation, Outcome, Result, Retry
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpRequest, HttpResponse, RawExchange
+from tael.channels.reading import Unreadable, read_message
+from tael.channels.verdicts import unknown, unknown_by_status
 
 T = TypeVar("T")
 
@@ -82,29 +84,21 @@ def judge_with(
     """`judge` with other keys than the account's."""
     raw = evidence(request, response, elapsed_ms=response.elapsed_ms)
     if response.status != 200:
-        kind = ErrorKind.UNAVAILABLE if response.status >= 500 else ErrorKind.UNKNOWN
-        return _unknown(kind, f"http_{response.status}", response, raw)
+        return unknown_by_status(response, raw)
     try:
         node = _open(response.body, method, keyring, now=now)
         if node.flaw is None and node.said.code == _DONE:
             return Result(Outcome.SUCCEEDED, read(node.content), None, raw)
     except Unreadable:
-        return _unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
+        return unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
     except Undecided as problem:
-        return _unknown(ErrorKind.UNKNOWN, str(problem), response, raw)
+        return unknown(ErrorKind.UNKNOWN, str(problem), response, raw)
     if node.flaw is Flaw.UNKNOWN_KEY:
         keyring.missed = node.certificate
     unsigned = node.flaw is Flaw.UNSIGNED and _GATEWAYS_OWN.fullmatch(node.said.code)
     if node.flaw is not None and not unsigned:
-        return _unknown(ErrorKind.BAD_SIGNATURE, node.flaw.value, response, raw)
+        return unknown(ErrorKind.BAD_SIGNATURE, node.flaw.value, response, raw)
     return _refused(operation, node, response, raw)
-
-
-def absence_is_an_answer(answer: Result[T], absent: T) -> Result[T]:
-    """To a question, "there is no such thing" is an answer: it succeeds with `absent` and keeps the error."""
-    if answer.outcome is not Outcome.DECLINED or answer.error is None or answer.error.kind is not ErrorKind.NOT_FOUND:
-        return answer
-    return Result(Outcome.SUCCEEDED, absent, answer.error, answer.raw)
 
 
 def by_unknown_key(result: Result[T]) -> bool:
@@ -142,14 +136,9 @@ def _refused(operation: Operation, node: _Node, response: HttpResponse, raw: Raw
     error = ChannelError(
         kind=rule.kind,
         code=word if re.fullmatch(r"[0-9A-Za-z_.\-]{1,64}", word) else "unreadable_code",
-        message="".join(char for char in said.sub_msg or said.msg if char.isprintable())[:256],
+        message=read_message(said.sub_msg or said.msg),
         http=response.status,
         retry=rule.retry if safe else Retry.QUERY_FIRST,
         after_s=rule.after_s,
     )
     return Result(Outcome.DECLINED if final else Outcome.UNKNOWN, None, error, raw)
-
-
-def _unknown(kind: ErrorKind, code: str, response: HttpResponse, raw: RawExchange) -> Result[T]:
-    error = ChannelError(kind=kind, code=code, message="", http=response.status, retry=Retry.QUERY_FIRST)
-    return Result(Outcome.UNKNOWN, None, error, raw)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tael.channels.alipay.envelope import Unreadable
 from tael.channels.alipay.spec import CURRENCY
-from tael.channels.alipay.writing import read_json, read_name, read_number, read_time, read_yuan
+from tael.channels.alipay.writing import read_json, read_number, read_time, read_yuan
 from tael.channels.contract import MerchantAccount, PaymentState, PaymentView
+from tael.channels.reading import Unreadable, read_name
 
 
 class Trade(msgspec.Struct):

@@ -5,16 +5,15 @@ REFUND  -> returned: it came back after it had succeeded
 any other word -> unreadable, so nothing is concluded
 """
 
-import re
-
 import msgspec
 
 from tael.base.money import Money
 from tael.channels.alipay.codes import reason_for
-from tael.channels.alipay.envelope import Unreadable
 from tael.channels.alipay.spec import LEAST_PAYOUT_MINOR
-from tael.channels.alipay.writing import read_json, read_name, read_number, read_time, read_yuan
+from tael.channels.alipay.writing import read_json, read_number, read_time, read_yuan
 from tael.channels.contract import ChannelError, MerchantAccount, PayoutState, PayoutView
+from tael.channels.reading import Unreadable, read_name
+from tael.channels.verdicts import payout_ended
 
 _STATES = {
     "SUCCESS": PayoutState.PAID,
@@ -70,7 +69,5 @@ def read_transfer(node: bytes, account: MerchantAccount, *, asked: Money | None 
 def _reason(state: PayoutState, word: str) -> ChannelError | None:
     if state not in (PayoutState.FAILED, PayoutState.RETURNED) or not word:
         return None
-    rule, legible = reason_for(word), re.fullmatch(r"[0-9A-Za-z_.]{1,64}", word)
-    return ChannelError(
-        kind=rule.kind, code=word if legible else "unreadable_reason", message="", http=None, retry=rule.retry
-    )
+    reason = reason_for(word)
+    return payout_ended(word, kind=reason.kind, retry=reason.retry)

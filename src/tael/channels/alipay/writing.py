@@ -11,16 +11,15 @@ from typing import TypeVar
 import msgspec
 
 from tael.base.clock import ACCOUNTING_ZONE
-from tael.base.errors import TaelError
 from tael.base.money import Money
-from tael.channels.alipay.envelope import Unreadable, members
+from tael.channels.alipay.envelope import members
 from tael.channels.alipay.spec import CURRENCY, NUMBER
+from tael.channels.reading import Unreadable, read_as, read_money
 
 T = TypeVar("T")
 
 _YUAN = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,2}))?")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?")
-_NAME = re.compile(r"[0-9A-Za-z_\-]{1,128}")
 _WIDE = str.maketrans({"&": "\uff06", "=": "\uff1d", "/": "\uff0f"})
 
 
@@ -35,10 +34,7 @@ def read_yuan(text: str) -> Money:
     found = _YUAN.fullmatch(text)
     if found is None:
         raise Unreadable("amount")
-    try:
-        return Money(int(found[1]) * 100 + int((found[2] or "").ljust(2, "0")), CURRENCY)
-    except TaelError as problem:
-        raise Unreadable("amount") from problem
+    return read_money(int(found[1]) * 100 + int((found[2] or "").ljust(2, "0")), CURRENCY)
 
 
 def china_time(instant: datetime) -> str:
@@ -54,13 +50,6 @@ def read_time(text: str) -> datetime:
         return datetime.fromisoformat(text).replace(tzinfo=ACCOUNTING_ZONE).astimezone(UTC)
     except (ValueError, OverflowError) as problem:
         raise Unreadable("time") from problem
-
-
-def read_name(text: str | None) -> str | None:
-    """A name or number at Alipay; the empty string is none. Raises `Unreadable`."""
-    if text and not _NAME.fullmatch(text):
-        raise Unreadable("name")
-    return text or None
 
 
 def plain(text: str) -> str:
@@ -81,7 +70,4 @@ def read_number(text: str) -> str:
 def read_json(decoder: "msgspec.json.Decoder[T]", node: bytes) -> T:
     """The content of a node, no name of which stands twice. Raises `Unreadable`."""
     members(node)
-    try:
-        return decoder.decode(node)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("content") from problem
+    return read_as(decoder, node, "content")

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
 from xml.parsers import expat
 
+from tael.channels.reading import Unreadable
+
 LIMIT = 256 * 1024
 DEPTH = 16
 HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 Content: TypeAlias = "str | Sequence[tuple[str, Content]]"
-
-
-class Unreadable(Exception):
-    """The document is not what was expected; says which part, never quotes it."""
 
 
 @dataclass(slots=True)

@@ -16,12 +16,14 @@ from typing import TypeVar
 
 from tael.channels.bill99 import documents
 from tael.channels.bill99.codes import rule_for
-from tael.channels.bill99.documents import Element, Unreadable
+from tael.channels.bill99.documents import Element
 from tael.channels.bill99.keys import keys_of
 from tael.channels.bill99.sealing import BadSeal, Sealed, seal, unseal
-from tael.channels.contract import ChannelError, ErrorKind, MerchantAccount, Operation, Outcome, Result, Retry
+from tael.channels.contract import ChannelError, ErrorKind, MerchantAccount, Operation, Outcome, Result
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpRequest, HttpResponse, RawExchange
+from tael.channels.reading import Unreadable, read_message
+from tael.channels.verdicts import unknown, unknown_by_status
 
 T = TypeVar("T")
 VERSION = "1.0"
@@ -79,21 +81,20 @@ def judge(
     """Judge one reply. `read` gets the plaintext that 99bill signed for us and may raise `Unreadable`."""
     raw = evidence(sent, response, elapsed_ms=response.elapsed_ms)
     if response.status != 200:
-        kind = ErrorKind.UNAVAILABLE if response.status >= 500 else ErrorKind.UNKNOWN
-        return _unknown(kind, f"http_{response.status}", response, raw)
+        return unknown_by_status(response, raw)
     try:
         reply = documents.read(response.body, envelope.response)
         member, body = reply.child(envelope.head).said("memberCode"), reply.child(envelope.response_body)
         code, message = body.child("errorCode").text, body.said("errorMsg")
         if member != account.mchid:
-            return _unknown(ErrorKind.UNKNOWN, "another_member", response, raw)
+            return unknown(ErrorKind.UNKNOWN, "another_member", response, raw)
         if code != ACCEPTED:
             return _refused(envelope.operation, code, message, response, raw)
         return Result(Outcome.SUCCEEDED, read(_opened(account, body)), None, raw)
     except Unreadable:
-        return _unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
+        return unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
     except BadSeal:
-        return _unknown(ErrorKind.BAD_SIGNATURE, "bad_seal", response, raw)
+        return unknown(ErrorKind.BAD_SIGNATURE, "bad_seal", response, raw)
 
 
 def _opened(account: MerchantAccount, body: Element) -> bytes:
@@ -109,13 +110,9 @@ def _opened(account: MerchantAccount, body: Element) -> bytes:
 def _refused(operation: Operation, code: str, message: str, response: HttpResponse, raw: RawExchange) -> Result[T]:
     """Never final: nobody has signed this."""
     if not re.fullmatch(r"[0-9A-Za-z_.]{1,64}", code):
-        return _unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
+        return unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
     rule = rule_for(code, operation)
-    legible = "".join(char for char in message if char.isprintable())[:256]
-    error = ChannelError(kind=rule.kind, code=code, message=legible, http=response.status, retry=rule.retry)
-    return Result(Outcome.UNKNOWN, None, error, raw)
-
-
-def _unknown(kind: ErrorKind, code: str, response: HttpResponse, raw: RawExchange) -> Result[T]:
-    error = ChannelError(kind=kind, code=code, message="", http=response.status, retry=Retry.QUERY_FIRST)
+    error = ChannelError(
+        kind=rule.kind, code=code, message=read_message(message), http=response.status, retry=rule.retry
+    )
     return Result(Outcome.UNKNOWN, None, error, raw)

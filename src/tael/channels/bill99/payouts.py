@@ -16,11 +16,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from tael.base.clock import ACCOUNTING_ZONE
-from tael.base.errors import TaelError
 from tael.base.money import Money
 from tael.channels.bill99 import documents
 from tael.channels.bill99.codes import reason_for
-from tael.channels.bill99.documents import Element, Unreadable
+from tael.channels.bill99.documents import Element
 from tael.channels.bill99.messages import ACCEPTED, PAY, QUERY, build, judge
 from tael.channels.bill99.spec import CURRENCY, PAYOUT_NUMBER, SPEC
 from tael.channels.contract import (
@@ -37,6 +36,8 @@ from tael.channels.contract import (
     Result,
 )
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable, read_money
+from tael.channels.verdicts import payout_ended
 
 SPAN = timedelta(days=7)
 _SLACK = timedelta(minutes=10)
@@ -159,19 +160,14 @@ def _view(order: Element, *, mchid: str) -> PayoutView:
 
 def _money(order: Element) -> Money:
     text = order.child("amount").text
-    try:
-        if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < SPEC.min_minor:
-            raise Unreadable("amount")
-        return Money(int(text), CURRENCY)
-    except TaelError as problem:
-        raise Unreadable("amount") from problem
+    if not re.fullmatch(r"[0-9]{1,15}", text) or int(text) < SPEC.min_minor:
+        raise Unreadable("amount")
+    return read_money(int(text), CURRENCY)
 
 
 def _reason(code: str) -> ChannelError:
-    rule, legible = reason_for(code), re.fullmatch(r"[0-9A-Za-z_.]{1,64}", code)
-    return ChannelError(
-        kind=rule.kind, code=code if legible else "unreadable_reason", message="", http=None, retry=rule.retry
-    )
+    rule = reason_for(code)
+    return payout_ended(code, kind=rule.kind, retry=rule.retry)
 
 
 def _time(text: str) -> datetime | None:

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tael.channels.contract import MerchantAccount, Operation, Result
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable
 from tael.channels.wechat.keys import Certificate, Keyring, WechatKeys, keys_of, normal_serial
 from tael.channels.wechat.notices import Sealed, unseal
 from tael.channels.wechat.replies import judge_with
 from tael.channels.wechat.signing import signed_request
-from tael.channels.wechat.transactions import Unreadable
 
 
 class _Entry(msgspec.Struct):

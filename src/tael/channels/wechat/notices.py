@@ -31,10 +31,11 @@ from tael.channels.contract import (
     VerifiedEvent,
 )
 from tael.channels.exchange import HttpReply
+from tael.channels.reading import Unreadable, read_as
 from tael.channels.wechat.keys import WechatKeys, keys_of
 from tael.channels.wechat.refunds import read_refund_notice
 from tael.channels.wechat.signing import Flaw, examine
-from tael.channels.wechat.transactions import Unreadable, read_time, read_transaction
+from tael.channels.wechat.transactions import read_time, read_transaction
 from tael.channels.wechat.transfer_bills import FINISHED, read_bill_notice
 
 LIMIT = 64 * 1024
@@ -123,10 +124,7 @@ def _refuse(flaw: Flaw, keys: WechatKeys) -> NoReturn:
 
 
 def _open(keys: WechatKeys, raw: bytes) -> VerifiedEvent:
-    try:
-        notice = _notices.decode(raw)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("envelope") from problem
+    notice = read_as(_notices, raw, "envelope")
     original, read = _READERS.get(notice.event_type, ("", None))
     if read is None or notice.resource.original_type not in ("", original):
         raise Unreadable("event type")

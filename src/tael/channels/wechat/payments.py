@@ -29,11 +29,13 @@ from tael.channels.contract import (
     Result,
 )
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable, read_as
+from tael.channels.verdicts import absence_is_an_answer
 from tael.channels.wechat.keys import keys_of
-from tael.channels.wechat.replies import absence_is_an_answer, judge
+from tael.channels.wechat.replies import judge
 from tael.channels.wechat.signing import encoded, lines, seconds, sign, signed_request
 from tael.channels.wechat.spec import PAYMENT_NUMBER, SPEC, takes_notices
-from tael.channels.wechat.transactions import Unreadable, read_transaction
+from tael.channels.wechat.transactions import read_transaction
 
 Json: TypeAlias = "str | int | dict[str, Json]"
 
@@ -159,10 +161,7 @@ def parse_close(
 def _read_handoff(
     account: MerchantAccount, request: PaymentRequest, body: bytes, now: datetime, nonce: str
 ) -> PaymentHandoff:
-    try:
-        found = _handoffs.decode(body)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("hand-off") from problem
+    found = read_as(_handoffs, body, "hand-off")
     until = min(request.expires_at, now + timedelta(seconds=SPEC.handoff_s[request.method]))
     match request.method:
         case Method.NATIVE:

@@ -34,11 +34,12 @@ from tael.channels.contract import (
     WechatUser,
 )
 from tael.channels.exchange import HttpRequest, HttpResponse
+from tael.channels.reading import Unreadable
+from tael.channels.verdicts import absence_is_an_answer
 from tael.channels.wechat.keys import keys_of
-from tael.channels.wechat.replies import absence_is_an_answer, judge
+from tael.channels.wechat.replies import judge
 from tael.channels.wechat.signing import signed_request
 from tael.channels.wechat.spec import PAYOUT_NUMBER, SPEC, takes_notices
-from tael.channels.wechat.transactions import Unreadable
 from tael.channels.wechat.transfer_bills import read_acceptance, read_bill
 
 TARGET = "/v3/fund-app/mch-transfer/transfer-bills"

@@ -13,10 +13,12 @@ import msgspec
 
 from tael.channels.contract import MerchantAccount, Operation, RefundRef, RefundRequest, RefundState, RefundView, Result
 from tael.channels.exchange import HttpRequest, HttpResponse
-from tael.channels.wechat.replies import absence_is_an_answer, judge
+from tael.channels.reading import Unreadable, read_as, read_money, read_name
+from tael.channels.verdicts import absence_is_an_answer
+from tael.channels.wechat.replies import judge
 from tael.channels.wechat.signing import encoded, signed_request
 from tael.channels.wechat.spec import CURRENCY, PAYMENT_NUMBER, REFUND_NUMBER, SPEC, takes_notices
-from tael.channels.wechat.transactions import Unreadable, read_money, read_name, read_time
+from tael.channels.wechat.transactions import read_time
 
 TARGET = "/v3/refund/domestic/refunds"
 _LONGEST_REASON = 80
@@ -99,7 +101,7 @@ def parse_query_refund(
 
 def read_refund_notice(body: bytes, event: str) -> RefundView:
     """The refund inside a notice `REFUND.SUCCESS`, `.ABNORMAL` or `.CLOSED`. Raises `Unreadable`."""
-    found = _decode(body)
+    found = read_as(_decoder, body, "refund")
     if event != f"REFUND.{found.refund_status}":
         raise Unreadable("a refund that contradicts its event")
     return _view(found, found.refund_status, mchid=read_name(found.mchid))
@@ -107,17 +109,10 @@ def read_refund_notice(body: bytes, event: str) -> RefundView:
 
 def _read_own(account: MerchantAccount, number: str, body: bytes) -> RefundView:
     """Replies name no merchant: they go to the one who asked."""
-    found = _decode(body)
+    found = read_as(_decoder, body, "refund")
     if found.out_refund_no != number:
         raise Unreadable("an answer about another refund")
     return _view(found, found.status, mchid=account.mchid)
-
-
-def _decode(body: bytes) -> _Refund:
-    try:
-        return _decoder.decode(body)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("refund") from problem
 
 
 def _view(found: _Refund, status: str | None, *, mchid: str | None) -> RefundView:

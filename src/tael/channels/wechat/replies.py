@@ -15,10 +15,11 @@ import msgspec
 from tael.channels.contract import ChannelError, ErrorKind, MerchantAccount, Operation, Outcome, Result, Retry
 from tael.channels.evidence import evidence
 from tael.channels.exchange import HttpRequest, HttpResponse, RawExchange
+from tael.channels.reading import Unreadable, read_message
+from tael.channels.verdicts import unknown, unknown_by_status
 from tael.channels.wechat.codes import rule_for
 from tael.channels.wechat.keys import Keyring, keys_of
 from tael.channels.wechat.signing import Flaw, examine
-from tael.channels.wechat.transactions import Unreadable
 
 T = TypeVar("T")
 
@@ -62,20 +63,13 @@ def judge_with(
     if not 200 <= response.status < 300:
         return _refused(operation, response, flaw, raw)
     if flaw is not None:
-        return _unknown(ErrorKind.BAD_SIGNATURE, flaw.value, response, raw)
+        return unknown(ErrorKind.BAD_SIGNATURE, flaw.value, response, raw)
     if response.status != expected:
-        return _unknown(ErrorKind.UNKNOWN, "unexpected_status", response, raw)
+        return unknown(ErrorKind.UNKNOWN, "unexpected_status", response, raw)
     try:
         return Result(Outcome.SUCCEEDED, read(response.body), None, raw)
     except Unreadable:
-        return _unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
-
-
-def absence_is_an_answer(answer: Result[T], absent: T) -> Result[T]:
-    """To a question, "there is no such thing" is an answer: it succeeds with `absent` and keeps the error."""
-    if answer.outcome is not Outcome.DECLINED or answer.error is None or answer.error.kind is not ErrorKind.NOT_FOUND:
-        return answer
-    return Result(Outcome.SUCCEEDED, absent, answer.error, answer.raw)
+        return unknown(ErrorKind.UNKNOWN, "unreadable_reply", response, raw)
 
 
 def by_unknown_key(result: Result[T]) -> bool:
@@ -86,11 +80,10 @@ def by_unknown_key(result: Result[T]) -> bool:
 def _refused(operation: Operation, response: HttpResponse, flaw: Flaw | None, raw: RawExchange) -> Result[T]:
     """A refusal counts only when it is signed and from the application, not from something on the way."""
     if flaw not in (None, Flaw.UNSIGNED):
-        return _unknown(ErrorKind.BAD_SIGNATURE, flaw.value, response, raw)
+        return unknown(ErrorKind.BAD_SIGNATURE, flaw.value, response, raw)
     problem = _read_problem(response.body)
     if problem is None:
-        kind = ErrorKind.UNAVAILABLE if response.status >= 500 else ErrorKind.UNKNOWN
-        return _unknown(kind, f"http_{response.status}", response, raw)
+        return unknown_by_status(response, raw)
     rule = rule_for(problem.code, operation)
     final = operation in rule.final and flaw is None and response.status < 500
     safe = final or rule.retry is Retry.SAME_REQUEST
@@ -108,10 +101,5 @@ def _read_problem(body: bytes) -> _Problem | None:
         return None
     if not re.fullmatch(r"[0-9A-Za-z_.]{1,64}", problem.code):
         return None
-    problem.message = "".join(char for char in problem.message if char.isprintable())[:256]
+    problem.message = read_message(problem.message)
     return problem
-
-
-def _unknown(kind: ErrorKind, code: str, response: HttpResponse, raw: RawExchange) -> Result[T]:
-    error = ChannelError(kind=kind, code=code, message="", http=response.status, retry=Retry.QUERY_FIRST)
-    return Result(Outcome.UNKNOWN, None, error, raw)

@@ -4,17 +4,15 @@ NOTPAY -> unpaid   USERPAYING -> paying   SUCCESS -> paid   REFUND -> refunded (
 CLOSED, REVOKED -> closed   PAYERROR -> failed   any other word -> unreadable, so nothing is concluded
 """
 
-import re
 from datetime import UTC, datetime
 
 import msgspec
 
-from tael.base.errors import TaelError
 from tael.base.money import Money
 from tael.channels.contract import PaymentState, PaymentView
+from tael.channels.reading import Unreadable, read_as, read_money, read_name
 from tael.channels.wechat.spec import PAYMENT_NUMBER
 
-_NAME = re.compile(r"[0-9A-Za-z_\-]{1,128}")
 _STATES = {
     "NOTPAY": PaymentState.UNPAID,
     "USERPAYING": PaymentState.PAYING,
@@ -24,10 +22,6 @@ _STATES = {
     "REVOKED": PaymentState.CLOSED,
     "PAYERROR": PaymentState.FAILED,
 }
-
-
-class Unreadable(Exception):
-    """The body is not what was expected; says which part, never quotes it."""
 
 
 class _Amount(msgspec.Struct):
@@ -55,10 +49,7 @@ _decoder = msgspec.json.Decoder(_Transaction)
 
 def read_transaction(body: bytes) -> PaymentView:
     """The view in a transaction's JSON. Raises `Unreadable`; a paid view is complete or unreadable."""
-    try:
-        found = _decoder.decode(body)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("transaction") from problem
+    found = read_as(_decoder, body, "transaction")
     state = _STATES.get(found.trade_state)
     if state is None:
         raise Unreadable("trade_state")
@@ -93,23 +84,8 @@ def read_time(text: str) -> datetime:
         raise Unreadable("time") from problem
 
 
-def read_name(text: str | None) -> str | None:
-    """A name or number at the channel; WeChat writes the empty string for "none". Raises `Unreadable`."""
-    if text and not _NAME.fullmatch(text):
-        raise Unreadable("name")
-    return text or None
-
-
 def _total(amount: _Amount | None) -> Money | None:
     """The order's full amount (`total`), not what coupons leave to the payer; None while a currency is not given."""
     if amount is None or amount.total is None or amount.currency is None:
         return None
     return read_money(amount.total, amount.currency)
-
-
-def read_money(minor: int, currency: str) -> Money:
-    """An amount in whole fen. Raises `Unreadable`."""
-    try:
-        return Money(minor, currency)
-    except TaelError as problem:
-        raise Unreadable("amount") from problem

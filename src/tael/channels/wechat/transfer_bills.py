@@ -10,9 +10,11 @@ import re
 import msgspec
 
 from tael.channels.contract import ChannelError, PayoutState, PayoutView
+from tael.channels.reading import Unreadable, read_as, read_money, read_name
+from tael.channels.verdicts import payout_ended
 from tael.channels.wechat.codes import reason_for
 from tael.channels.wechat.spec import CURRENCY, PAYOUT_NUMBER, SPEC
-from tael.channels.wechat.transactions import Unreadable, read_money, read_name, read_time
+from tael.channels.wechat.transactions import read_time
 
 FINISHED = "MCHTRANSFER.BILL.FINISHED"
 _STATES = {
@@ -53,10 +55,7 @@ _bills = msgspec.json.Decoder(_Bill)
 
 def read_acceptance(body: bytes, *, mchid: str) -> PayoutView:
     """The view in the answer to a request or a cancellation of `mchid`, never final. Raises `Unreadable`."""
-    try:
-        found = _acceptances.decode(body)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("acceptance") from problem
+    found = read_as(_acceptances, body, "acceptance")
     said = _state(found.out_bill_no, found.state)
     if found.package_info and not re.fullmatch(r"[!-~]{1,2048}", found.package_info):
         raise Unreadable("package_info")
@@ -71,10 +70,7 @@ def read_acceptance(body: bytes, *, mchid: str) -> PayoutView:
 
 def read_bill(body: bytes) -> PayoutView:
     """The view in a query's answer or a notice. Raises `Unreadable`; what is missing in a notice stays missing."""
-    try:
-        found = _bills.decode(body)
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable("bill") from problem
+    found = read_as(_bills, body, "bill")
     state = _state(found.out_bill_no, found.state)
     mchid, channel_ref = read_name(found.mch_id or found.mchid), read_name(found.transfer_bill_no)
     if mchid is None or channel_ref is None or found.transfer_amount < SPEC.min_minor:
@@ -110,7 +106,5 @@ def _reason(state: PayoutState, code: str | None) -> ChannelError | None:
     """Why it failed; a cancelled one may say why too."""
     if state not in (PayoutState.FAILED, PayoutState.CANCELLED) or not code:
         return None
-    rule, legible = reason_for(code), re.fullmatch(r"[0-9A-Za-z_.]{1,64}", code)
-    return ChannelError(
-        kind=rule.kind, code=code if legible else "unreadable_reason", message="", http=None, retry=rule.retry
-    )
+    reason = reason_for(code)
+    return payout_ended(code, kind=reason.kind, retry=reason.retry)
