@@ -61,6 +61,13 @@ async def db(dsn: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+async def single(dsn: str) -> AsyncIterator[Database]:
+    """A pool of one connection on this test's own database: every statement meets the plan it made first."""
+    async with await Database.connect(dsn, min_size=1, max_size=1) as database:
+        yield database
+
+
+@pytest.fixture
 async def shop(dsn: str, tmp_path: Path) -> AsyncIterator[Shop]:
     """A shop with one merchant account, one API key with all scopes, and a receiver for callbacks."""
     async with open_shop(dsn, tmp_path) as opened:

@@ -1,10 +1,10 @@
 """A plan made while the tables were empty must still find approvals and adjustments by index when they have grown."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from grown_tables import Growing, Statement, rows_read
 from tael import approvals
 from tael.adjustments import store as rows
 from tael.approvals import Approval, NewApproval
@@ -12,7 +12,6 @@ from tael.base.db import Database, Tx
 from tael.base.ids import Ids
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-ROWS = 5_000
 NUMBERS = [f"AD{number:030d}" for number in range(100, 110)]
 LOAD = [
     """insert into approval (book, id, kind, subject, payload, payload_sha256, amount, currency, maker, needed, state,
@@ -26,7 +25,7 @@ LOAD = [
        select 1, 'AD' || lpad(n::text, 30, '0'), n, 'proposed', 'why', 1, 'CNY', 'wang', n::text, 1, $1, $1
        from generate_series(1, $2) n""",
 ]
-TABLES = ("approval", "approval_decision", "approval_tier", "adjustment")
+GROWING = Growing(("approval", "approval_decision", "approval_tier", "adjustment"), LOAD, NOW)
 
 
 async def ask(tx: Tx) -> list[Approval]:
@@ -44,7 +43,7 @@ async def reject(tx: Tx) -> None:
 
 
 IDS: list[Ids] = []
-STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
+STATEMENTS: dict[str, Statement] = {
     "ask": ask,
     "reject": reject,
     "find_all": lambda tx: approvals.find_all(tx, book=1, kind="adjustment", subjects=NUMBERS),
@@ -59,30 +58,7 @@ STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
 }
 
 
-@pytest.fixture
-async def one(dsn: str) -> AsyncIterator[Database]:
-    """A single connection, so that the plan of the first run is the plan of the second."""
-    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        yield db
-
-
 @pytest.mark.parametrize("name", STATEMENTS)
-async def test_a_plan_made_on_an_empty_table_still_probes_an_index(one: Database, db: Database, name: str) -> None:
-    run = STATEMENTS[name]
+async def test_a_plan_made_on_an_empty_table_still_probes_an_index(single: Database, db: Database, name: str) -> None:
     IDS[:] = [await Ids.lease(db, lambda: NOW)]
-    async with db.transaction() as tx:
-        for table in TABLES:
-            await tx.execute(f"analyze {table}")
-    for _ in range(2):
-        async with one.transaction() as tx:
-            await run(tx)
-    async with db.transaction() as tx:
-        for statement in LOAD:
-            await tx.execute(statement, NOW, ROWS)
-    async with one.transaction() as tx:
-        await run(tx)
-        read = await tx.fetchval(
-            "select sum(seq_tup_read + idx_tup_fetch) from pg_stat_xact_user_tables where relname = any($1)",
-            list(TABLES),
-        )
-    assert int(str(read or 0)) < 500
+    assert await rows_read(single, db, STATEMENTS[name], GROWING) < 500

@@ -4,11 +4,8 @@ The statements run on the application's own pool, so the plans are the kept ones
 reads a book's rows instead of its own shows in the server's counters: rows read per posting grow with the book.
 """
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from types import SimpleNamespace
-
-import pytest
 
 from tael.base.db import Database
 from tael.ledger import (
@@ -45,13 +42,6 @@ async def read_so_far(db: Database) -> dict[str, int]:
             list(TABLES),
         )
     return {record["relname"]: record["read"] for record in found}
-
-
-@pytest.fixture
-async def single(dsn: str) -> AsyncIterator[Database]:
-    """A pool of one connection, so that every statement meets the plan it made first."""
-    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        yield db
 
 
 async def test_analysed_while_empty_then_loaded(single: Database) -> None:

@@ -1,15 +1,12 @@
 """Plans made while the tables were empty still find few rows when the tables have grown."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import pytest
-
-from tael.base.db import Database, Tx
+from grown_tables import Growing
+from tael.base.db import Database
 from tael.lookup import find, tell
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-ROWS = 5_000
 NO = "'RC' || lpad(n::text, 30, '0')"
 N = "from generate_series(1, $2::int) n where $1::timestamptz is not null"
 LOAD = {
@@ -74,53 +71,32 @@ LOAD = {
     "withdrawal": f"""insert into withdrawal (book, order_no, owner, payee, maker, review)
         select 1, {NO}, n, n, 'm', '' {N}""",
 }  # fmt: skip
+GROWING = Growing(list(LOAD), list(LOAD.values()), NOON)
 NUMBERS = [
     f"RC{300:030}", "300", "S300", "K300", "C300", "B300", f"AD{300:030}", "00000000-0000-0000-0000-000000000300",
     "nobody's",
 ]  # fmt: skip
 
 
-@pytest.fixture
-async def one(dsn: str) -> AsyncIterator[Database]:
-    """A single connection, so that the plan of the first run is the plan of the second."""
-    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        yield db
-
-
-async def read(tx: Tx) -> dict[str, int]:
-    """Rows, or index entries, that this transaction has read by table."""
-    rows = await tx.fetch(
-        """select t.relname, greatest(t.seq_tup_read + t.idx_tup_fetch, (
-               select sum(pg_stat_get_xact_tuples_returned(i.indexrelid)) from pg_stat_user_indexes i
-               where i.relid = t.relid))::bigint as rows
-           from pg_stat_xact_user_tables t where t.relname = any($1)""",
-        list(LOAD),
-    )  # fmt: skip
-    return {row["relname"]: row["rows"] or 0 for row in rows}
-
-
-async def test_plans_made_on_empty_tables_still_probe_indexes(one: Database, db: Database) -> None:
-    async with db.transaction() as tx:
-        for table in LOAD:
-            await tx.execute(f"analyze {table}")
-    async with one.transaction() as tx:
+async def test_plans_made_on_empty_tables_still_probe_indexes(single: Database, db: Database) -> None:
+    await GROWING.analyse(db)
+    async with single.transaction() as tx:
         for number in NUMBERS:
             await find(tx, book=1, text=number)
             await tell(tx, book=1, number=number)
     async with db.transaction() as tx:
-        for load in LOAD.values():
-            await tx.execute(load, NOON, ROWS)
+        await GROWING.grow(tx)
     many: dict[str, object] = {}
     sorts: set[str] = set()
     for number in NUMBERS:
-        async with one.transaction() as tx:
-            before = await read(tx)
+        async with single.transaction() as tx:
+            before = await GROWING.read(tx)
             hits = await find(tx, book=1, text=number)
             for about in {hit.about or "" for hit in hits}:
                 sorts |= {entry.what for entry in (await tell(tx, book=1, number=about)).entries}
-            after = await read(tx)
+            after = await GROWING.read(tx)
         assert (hits == []) is (number == "nobody's"), number
         many |= {f"{number} {table}": after[table] - before[table] for table in after
-                 if after[table] - before[table] >= ROWS // 20}  # fmt: skip
+                 if after[table] - before[table] >= GROWING.rows // 20}  # fmt: skip
     assert not many, "\n".join(f"{what}: {rows}" for what, rows in many.items())
     assert {"order", "exchange", "notice", "posting", "event", "delivery", "callback", "task", "suspense"} <= sorts

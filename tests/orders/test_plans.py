@@ -1,11 +1,11 @@
 """A plan made while a table was empty must still find rows by index when the table has grown."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from grown_tables import Growing, Statement, rows_read
 from tael.base import outbox, tasks
 from tael.base.db import Database, Tx
 from tael.guard import Claim, begin, finish, free
@@ -14,7 +14,6 @@ from tael.orders.store import Attempt, Order, earlier_orders, read_attempt, read
 from tael.payments import evidence, suspense
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
-ROWS = 5_000
 KEYS = [(1, f"RC{number:030d}") for number in range(100, 110)]
 LOAD = [
     """insert into payment_order (book, order_no, id, kind, mode, state, account, amount, currency, description,
@@ -36,6 +35,7 @@ LOAD = [
        select 1, n, 't', n::text, 1, '{}', $1 from generate_series(1, $2) n""",
 ]
 TABLES = ("payment_order", "payment_attempt", "task", "idempotency", "channel_notice", "event", "suspense_item")
+GROWING = Growing(TABLES, LOAD, NOW)
 
 
 async def rows(tx: Tx) -> tuple[list[Order], list[Attempt]]:
@@ -58,7 +58,7 @@ async def look_up(tx: Tx) -> None:
 
 
 CLAIMS = [Claim(1, str(number), "", b"") for number in range(100, 110)]
-STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
+STATEMENTS: dict[str, Statement] = {
     "lock_by_attempt": lambda tx: lock_by_attempt(tx, KEYS),
     "lock_orders": lambda tx: lock_orders(tx, KEYS),
     "save": change,
@@ -73,29 +73,6 @@ STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
 }
 
 
-@pytest.fixture
-async def one(dsn: str) -> AsyncIterator[Database]:
-    """A single connection, so that the plan of the first run is the plan of the second."""
-    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        yield db
-
-
 @pytest.mark.parametrize("name", STATEMENTS)
-async def test_a_plan_made_on_an_empty_table_still_probes_an_index(one: Database, db: Database, name: str) -> None:
-    run = STATEMENTS[name]
-    async with db.transaction() as tx:
-        for table in TABLES:
-            await tx.execute(f"analyze {table}")
-    for _ in range(2):
-        async with one.transaction() as tx:
-            await run(tx)
-    async with db.transaction() as tx:
-        for statement in LOAD:
-            await tx.execute(statement, NOW, ROWS)
-    async with one.transaction() as tx:
-        await run(tx)
-        read = await tx.fetchval(
-            "select sum(seq_tup_read + idx_tup_fetch) from pg_stat_xact_user_tables where relname = any($1)",
-            list(TABLES),
-        )
-    assert int(str(read or 0)) < 500
+async def test_a_plan_made_on_an_empty_table_still_probes_an_index(single: Database, db: Database, name: str) -> None:
+    assert await rows_read(single, db, STATEMENTS[name], GROWING) < 500

@@ -1,16 +1,15 @@
 """A plan made while a table was empty must still find rows by index when the table has grown."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
 from datetime import timedelta
 
 import pytest
 
+from grown_tables import Growing, Statement, rows_read
 from risk.conftest import MORNING, asks
-from tael.base.db import Database, Tx
+from tael.base.db import Database
 from tael.risk import Risk, freeze, install_shipped, rule_sets, store, unfreeze
 
-ROWS = 5_000
-TABLES = ("risk_rule_set", "risk_subject", "risk_usage", "risk_verdict", "risk_freeze")
 LOAD = [
     "insert into risk_subject select 1, n from generate_series(1, $2) n where $1::timestamptz is not null",
     """insert into risk_usage (book, operation, number, person, day, amount, currency, payee, at)
@@ -26,9 +25,12 @@ LOAD = [
     """insert into risk_freeze (book, account, number, reason, frozen_by, frozen_at)
        select 1, n, 1, '', '', $1 from generate_series(100, $2) n""",
 ]
+GROWING = Growing(
+    ("risk_rule_set", "risk_subject", "risk_usage", "risk_verdict", "risk_freeze"), LOAD, MORNING,
+)  # fmt: skip
 TEN = range(7, 17)
 KEYS = [(1, "withdrawal", f"WD{number}") for number in TEN]
-STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
+STATEMENTS: dict[str, Statement] = {
     "judge": lambda tx: Risk().judge(
         tx, [asks(f"new{number}", person=number, payee="card") for number in TEN], now=MORNING
     ),
@@ -43,35 +45,19 @@ STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
 }
 
 
-@pytest.fixture
-async def one(dsn: str) -> AsyncIterator[Database]:
-    """A single connection, so that the plan of the first run is the plan of the second."""
-    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        yield db
-
-
 @pytest.mark.parametrize("name", STATEMENTS)
 async def test_a_plan_made_on_an_empty_table_still_probes_an_index(
-    one: Database, db: Database, accounts: tuple[int, int], name: str
+    single: Database, db: Database, accounts: tuple[int, int], name: str
 ) -> None:
     async with db.transaction() as tx:
         await install_shipped(tx, now=MORNING)
-        for table in TABLES:
-            await tx.execute(f"analyze {table}")
+    assert await rows_read(single, db, STATEMENTS[name], GROWING, rehearse=take_back) < 500
+
+
+async def take_back(single: Database, run: Statement) -> None:
+    """Run twice and keep nothing but the plans."""
     for _ in range(2):
-        try:
-            async with one.transaction() as tx:
-                await STATEMENTS[name](tx)
-                raise ZeroDivisionError  # take it back, keep the plans
-        except ZeroDivisionError:
-            pass
-    async with db.transaction() as tx:
-        for statement in LOAD:
-            await tx.execute(statement, MORNING, ROWS)
-    async with one.transaction() as tx:
-        await STATEMENTS[name](tx)
-        read = await tx.fetchval(
-            "select sum(seq_tup_read + idx_tup_fetch) from pg_stat_xact_user_tables where relname = any($1)",
-            list(TABLES),
-        )
-    assert int(str(read or 0)) < 500
+        with contextlib.suppress(ZeroDivisionError):
+            async with single.transaction() as tx:
+                await run(tx)
+                raise ZeroDivisionError

@@ -1,16 +1,13 @@
 """A plan made while the tables were empty must still find rows by index when they have grown."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
-import pytest
-
+from grown_tables import Growing, Statement
 from tael.base.db import Database, Tx
 from tael.transfers import Transfer, lookup, store
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-ROWS = 20_000
 LOAD = [
     """insert into transfer (book, order_no, id, state, debit, credit, amount, currency, note, business_transfer_no,
            request_key, batch_no, place, posting, created_at)
@@ -27,7 +24,10 @@ LOAD = [
        select 1, n, n % 50 + 1, 1, 'CNY', 'r', 'K' || n, gen_random_uuid(), 'open', $1
        from generate_series(1, $2::int) n""",
 ]
-TABLES = ("transfer", "transfer_batch", "transfer_refusal", "fund_hold")
+GROWING = Growing(
+    ("transfer", "transfer_batch", "transfer_refusal", "fund_hold"),
+    [f"{statement} on conflict do nothing" for statement in LOAD], NOON, 20_000,
+)  # fmt: skip
 BATCH = store.Batch(1, f"{7:032}", 7, "K7", b"x", False, 1, NOON)
 
 
@@ -43,7 +43,7 @@ async def members(tx: Tx) -> None:
     await store.refusals_of(tx, [BATCH])
 
 
-STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
+STATEMENTS: dict[str, Statement] = {
     "insert": lambda tx: store.insert_transfers(tx, [transfer(10**6 + one) for one in range(10)]),
     "earlier": lambda tx: store.earlier_transfers(tx, [transfer(2 * one) for one in range(10)]),
     "find": lambda tx: store.find_transfer(tx, book=1, order_no=f"{7:032}"),
@@ -62,41 +62,13 @@ STATEMENTS: dict[str, Callable[[Tx], Awaitable[object]]] = {
 }
 
 
-@pytest.fixture
-async def one(dsn: str) -> AsyncIterator[Database]:
-    """A single connection, so that the plan of the first run is the plan of the second."""
-    async with await Database.connect(dsn, min_size=1, max_size=1) as db:
-        yield db
-
-
-async def test_plans_made_on_empty_tables_still_probe_an_index(one: Database, db: Database) -> None:
-    async with db.transaction() as tx:
-        for table in TABLES:
-            await tx.execute(f"analyze {table}")
+async def test_plans_made_on_empty_tables_still_probe_an_index(single: Database, db: Database) -> None:
+    await GROWING.analyse(db)
     for run in STATEMENTS.values():
-        async with one.transaction() as tx:
+        async with single.transaction() as tx:
             await run(tx)
     async with db.transaction() as tx:
         await tx.execute("delete from fund_hold")
-        for load in LOAD:
-            await tx.execute(load + " on conflict do nothing", NOON, ROWS)
-    found: dict[str, int] = {}
-    for name, run in STATEMENTS.items():
-        async with one.transaction() as tx:
-            before = await read(tx)
-            await run(tx)
-            found[name] = await read(tx) - before
-    assert {name: rows for name, rows in found.items() if rows >= ROWS // 40} == {}
-
-
-async def read(tx: Tx) -> int:
-    """Rows that this connection has lately read from the tables or their indexes."""
-    rows = await tx.fetchval(
-        "select sum(seq_tup_read + idx_tup_fetch) from pg_stat_xact_user_tables where relname = any($1)", list(TABLES)
-    )
-    entries = await tx.fetchval(
-        """select sum(pg_stat_get_xact_tuples_returned(indexrelid)) from pg_stat_user_indexes
-           where relname = any($1)""",
-        list(TABLES),
-    )
-    return max(int(str(rows or 0)), int(str(entries or 0)))
+        await GROWING.grow(tx)
+    found = {name: await GROWING.read_by(single, run) for name, run in STATEMENTS.items()}
+    assert {name: rows for name, rows in found.items() if rows >= GROWING.rows // 40} == {}
