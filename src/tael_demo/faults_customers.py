@@ -1,33 +1,22 @@
-"""Customers of a fault run: patient clients that keep a diary of what they were told.
+"""Customers of a recharge fault run: patient clients that keep a diary of what they were told.
 
-    ask, with one key, until a 2xx comes -> written down and synced -> pay at the channel, or close the order
-    give up at the first broken line     -> somebody else has to finish what was begun
-
-A customer never counts on a single process: whoever answers may die in the middle of the answer.
+ask, with one key, until a 2xx comes -> written down and synced -> pay at the channel, or close the order
+give up at the first broken line     -> somebody else has to finish what was begun
 """
 
 import asyncio
 import contextlib
-import os
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import msgspec
 
+from tael_demo.faults_clients import ENDED, PATIENCE_S, PAUSE_S, Acknowledged, Clients, Diary, Impatient, clients_of
 from tael_demo.faults_stage import FaultStage
 from tael_sandbox.remote import Refused
-
-PATIENCE_S = 60
-_PAUSE_S = 0.05
-ENDED = frozenset({"paid", "closed", "failed", "invalid"})
-
-
-class Impatient(Exception):
-    """Something did not come to its end within a minute."""
 
 
 class Attempt(msgspec.Struct):
@@ -69,12 +58,10 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Told(Acknowledged):
     """A 2xx that a customer has seen."""
 
     plan: Plan
-    status: int
-    body: bytes
 
     @property
     def order(self) -> Order:
@@ -82,42 +69,11 @@ class Told:
         return msgspec.json.decode(self.body, type=Order)
 
 
-@dataclass(slots=True)
-class Diary:
-    """Every 2xx, synced to disk before its customer goes on; `strange` are answers that nobody should get."""
-
-    path: Path
-    told: dict[str, Told] = field(default_factory=dict[str, Told])
-    strange: list[str] = field(default_factory=list[str])
-    written: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def until(self, keys: int) -> None:
-        """Wait until so many keys are answered."""
-        while len(self.told) < keys:
-            self.written.clear()
-            await self.written.wait()
-
-    def write(self, told: Told) -> None:
-        """Note a 2xx; another one for the same key must have said the same."""
-        line = msgspec.json.encode({"key": told.plan.key, "status": told.status, "body": told.body.decode()})
-        with self.path.open("ab") as file:
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.written.set()
-        first = self.told.setdefault(told.plan.key, told)
-        if (first.status, first.body) != (told.status, told.body):
-            self.strange.append(f"{told.plan.key}: two answers\n  {first.body.decode()}\n  {told.body.decode()}")
-
-
-@dataclass(slots=True)
-class Customers:
+@dataclass(slots=True, kw_only=True)
+class Customers(Clients):
     """The clients of all servers of a stage, and their common diary."""
 
-    stage: FaultStage
-    diary: Diary
-    chance: random.Random
-    clients: list[httpx2.AsyncClient]
+    diary: Diary[Told]
 
     async def journey(self, plan: Plan) -> None:
         """From the request to the payment or the close; what a customer who gives up leaves is left to `finish`."""
@@ -135,7 +91,7 @@ class Customers:
         while time.monotonic() < until:
             answer = await self.send("POST", "/v1/recharges", plan.body, {"Idempotency-Key": plan.key})
             if answer is not None and answer.status_code < 300:
-                told = Told(plan, answer.status_code, answer.content)
+                told = Told(plan.key, answer.status_code, answer.content, plan)
                 self.diary.write(told)
                 return told
             if answer is not None and answer.status_code not in {409, 429, 503}:
@@ -143,12 +99,14 @@ class Customers:
                 return None
             if not plan.repeats:
                 return None
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
         raise Impatient(f"no answer to {plan.key}")
 
     async def pay(self, order_no: str) -> None:
         """Wait for the hand-off and pay it at the channel."""
-        order = await self._until(order_no, lambda order: order.state in ENDED or _handed_over(order))
+        order = await self.wait(
+            f"/v1/recharges/{order_no}", Order, lambda order: order.state in ENDED or _handed_over(order)
+        )
         if order.state not in ENDED:
             # The order may end between our look and our payment; then the channel says no, and nothing was paid.
             with contextlib.suppress(Refused):
@@ -162,46 +120,20 @@ class Customers:
             order = await self.look(order_no)
             if order is not None and order.state in ENDED:
                 return
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
         raise Impatient(f"{order_no} does not close")
 
     async def look(self, order_no: str) -> Order | None:
         """The order now; None while nobody answers."""
-        answer = await self.send("GET", f"/v1/recharges/{order_no}")
-        if answer is None or answer.status_code != 200:
-            return None
-        return msgspec.json.decode(answer.content, type=Order)
-
-    async def send(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> httpx2.Response | None:
-        """One request to any server; None when the line broke, a 500 is noted as strange."""
-        client = self.chance.choice(self.clients)
-        kind = {"content-type": "application/json"} if body else {}
-        try:
-            answer = await client.request(method, path, content=body, headers={**kind, **(headers or {})})
-        except httpx2.TransportError:
-            return None
-        if answer.status_code >= 500 and answer.status_code != 503:
-            self.diary.strange.append(f"{method} {path}: {answer.status_code} {answer.text}")
-        return answer
-
-    async def _until(self, order_no: str, holds: Callable[[Order], bool]) -> Order:
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            order = await self.look(order_no)
-            if order is not None and holds(order):
-                return order
-            await asyncio.sleep(_PAUSE_S)
-        raise Impatient(f"{order_no} does not move on")
+        return await self.see(f"/v1/recharges/{order_no}", Order)
 
 
 @contextlib.asynccontextmanager
 async def customers(stage: FaultStage, folder: Path, *, seed: int = 0) -> AsyncGenerator[Customers]:
     """Customers of a stage whose diary lies in `folder`; `seed` decides which server each request goes to."""
-    async with contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(stage.client(n)) for n in range(len(stage.servers))]
-        yield Customers(stage, Diary(folder / "diary.jsonl"), random.Random(seed), clients)  # noqa: S311 (no secret)
+    diary, chance = Diary[Told](folder / "diary.jsonl"), random.Random(seed)  # noqa: S311 (no secret)
+    async with clients_of(stage) as clients:
+        yield Customers(stage=stage, chance=chance, clients=clients, strange=diary.strange, diary=diary)
 
 
 def _handed_over(order: Order) -> bool:

@@ -11,30 +11,24 @@ moments at which they meet are the machine's.
 """
 
 import asyncio
-import logging
 import random
 import signal
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import cyclopts
-import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from tael.base.embedded import Server, embedded
 from tael_demo import faults_payments_world as world
 from tael_demo.faults_payments_crowd import MOODS, Crowd, Plan, crowd
 from tael_demo.faults_payments_stage import TOPICS, hurry, open_channels
 from tael_demo.faults_payments_verdict import UNFINISHED, examine
+from tael_demo.faults_rounds import Round, command
 from tael_demo.faults_stage import FaultStage, fault_stage, kill_postgres
-from tael_demo.faults_verdict import Findings
 from tael_sandbox.remote import Refused
 
 POINTS = (
@@ -54,46 +48,15 @@ PATIENCE_S = 60
 app = cyclopts.App(name="faults-payments", help="Kill Tael and PostgreSQL while customers pay, refund and withdraw.")
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What a round did. Kills, acknowledgements and what the channels did are counted since the start."""
-
-    number: int
-    kills: int
-    how: str
-    acknowledged: int
-    paid: int
-    refunded: int
-    paid_out: int
-    lost: int
-    doubled: int
-    unexplained: int
-
-    @property
-    def ok(self) -> bool:
-        """Nothing is wrong, and there was something to go wrong."""
-        return self.lost == self.doubled == self.unexplained == 0 < min(self.acknowledged, self.kills)
-
-
 @app.default
-def payments(*, rounds: int = 20, seed: int | None = None, json: bool = False) -> None:
+def payments(*, rounds: int = 20, seed: int | None = None, json: bool = False) -> NoReturn:
     """Play ROUNDS rounds; exit code 1 when something was lost, doubled or cannot be explained."""
-    chosen = seed if seed is not None else random.SystemRandom().randrange(10**6)
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # that PostgreSQL is away now and then is the purpose
-    out = Console(stderr=True)
-    out.print(f"seed {chosen}")
-    done = asyncio.run(_collect(rounds, chosen, out))
-    if json:
-        sys.stdout.write(msgspec.json.encode({"seed": chosen, "rounds": [asdict(one) for one in done]}).decode() + "\n")
-    else:
-        _show(done)
-    sys.exit(0 if len(done) == rounds and all(one.ok for one in done) else 1)
+    command(lambda folder, dice: play(folder, rounds=rounds, seed=dice), rounds=rounds, seed=seed, as_json=json)
 
 
-async def play(
-    folder: Path, *, rounds: int, seed: int, customers: int = CUSTOMERS
-) -> AsyncGenerator[tuple[Round, Findings]]:
-    """Play rounds in `folder`, which every user may pass through; yields each with what was found."""
+async def play(folder: Path, *, rounds: int, seed: int, customers: int = CUSTOMERS) -> AsyncGenerator[Round]:
+    """Play rounds in `folder`, which every user may pass through; yields each when it is judged, up to the first that
+    is wrong: what comes after it would only repeat it."""
     with embedded(folder / "database") as server:
         async with fault_stage(folder, server.dsn, servers=2) as stage:
             channels = await open_channels(stage)
@@ -103,7 +66,10 @@ async def play(
                 people.shop = await people.account(1)
                 run = Run(stage, server, people, random.Random(seed), customers)  # noqa: S311 (no secret)
                 for number in range(1, rounds + 1):
-                    yield await run.round(number)
+                    done = await run.round(number)
+                    yield done
+                    if not done.ok:
+                        return
 
 
 class Run:
@@ -116,7 +82,7 @@ class Run:
         self._points: list[str] = []
         self._postgres_kills = 0
 
-    async def round(self, number: int) -> tuple[Round, Findings]:
+    async def round(self, number: int) -> Round:
         """Load, kills, healing, verdict."""
         await world.arm(self._stage, self._dice)
         plans = [self._plan(number, one) for one in range(self._customers)]
@@ -181,14 +147,11 @@ class Run:
             repeats=dice.randrange(8) > 0,
         )  # fmt: skip
 
-    async def _judge(self, number: int, how: str) -> tuple[Round, Findings]:
+    async def _judge(self, number: int, how: str) -> Round:
         findings, told = await examine(self._people), await world.read(self._stage)
-        done = Round(
-            number, self._stage.deaths + self._postgres_kills, how, len(self._people.diary.told),
-            _count(told.paid), _count(told.refunded), _count(told.paid_out),
-            len(findings.lost), len(findings.doubled), len(findings.unexplained),
-        )  # fmt: skip
-        return done, findings
+        done = {"paid": _count(told.paid), "refunded": _count(told.refunded), "paid_out": _count(told.paid_out)}
+        kills, acknowledged = self._stage.deaths + self._postgres_kills, len(self._people.diary.told)
+        return Round(number, kills, how, acknowledged, done, findings)
 
 
 async def finish(people: Crowd, dice: random.Random) -> None:
@@ -244,43 +207,6 @@ async def _returned(people: Crowd, told: world.Told) -> bool:
 
 def _count(amounts: world.Amounts) -> int:
     return sum(map(len, amounts.values()))
-
-
-@contextmanager
-def _folder() -> Generator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tael-faults-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
-
-
-async def _collect(rounds: int, seed: int, out: Console) -> list[Round]:
-    done: list[Round] = []
-    with _folder() as folder:
-        async with aclosing(play(folder, rounds=rounds, seed=seed)) as played:
-            async for one, findings in played:
-                done.append(one)
-                out.print(f"round {one.number}: {one.how}: {'ok' if one.ok else 'WRONG'}", highlight=False)
-                for line in findings.all:
-                    out.print(f"  {line}", style="red", markup=False, highlight=False)
-                if not one.ok:  # what comes after it would only repeat it
-                    break
-    return done
-
-
-def _show(rounds: list[Round]) -> None:
-    names = ("round", "kills", "acknowledged", "paid", "refunded", "paid out", "lost", "doubled", "unexplained")
-    table = Table(*names)
-    for one in rounds:
-        shown = [str(value) for name, value in asdict(one).items() if name != "how"]
-        table.add_row(*shown, style="" if one.ok else "red")
-    Console().print(table)
-    if rounds:
-        last = rounds[-1]
-        Console().print(
-            f"kills={last.kills} acknowledged={last.acknowledged} lost={sum(one.lost for one in rounds)} "
-            f"doubled={sum(one.doubled for one in rounds)} unexplained={sum(one.unexplained for one in rounds)}",
-            highlight=False,
-        )
 
 
 _UNPAID = """select o.kind, o.order_no, a.attempt_no, a.channel

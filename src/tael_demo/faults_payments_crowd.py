@@ -11,20 +11,19 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 import msgspec
 
-from tael_demo.faults_customers import ENDED, PATIENCE_S, Impatient
-from tael_demo.faults_payments_diary import Ask, Diary, Seen, Told
+from tael_demo.faults_clients import ENDED, PATIENCE_S, PAUSE_S, Clients, Impatient, clients_of
+from tael_demo.faults_payments_diary import Ask, PaymentsDiary, Seen, Told
 from tael_demo.faults_payments_stage import CURRENCY, Channels
 from tael_demo.faults_stage import FaultStage, Named
 from tael_sandbox.remote import Refused
 
-_PAUSE_S = 0.05
 _FINAL_NO = frozenset({409, 422})
 MOODS = ("pays", "pays", "pays", "pays", "pays", "pays", "twice", "other amount", "late", "leaves", "closes")
 
@@ -44,15 +43,12 @@ class Plan:
     repeats: bool
 
 
-@dataclass(slots=True)
-class Crowd:
-    """Clients of all servers of a stage, their diary, and the dice that choose the server."""
+@dataclass(slots=True, kw_only=True)
+class Crowd(Clients):
+    """Clients of all servers of a stage and their diary."""
 
-    stage: FaultStage
     channels: Channels
-    diary: Diary
-    chance: random.Random
-    clients: list[httpx2.AsyncClient]
+    diary: PaymentsDiary
     shop: str = ""
     people: dict[int, str] = field(default_factory=dict[int, str])
 
@@ -92,7 +88,7 @@ class Crowd:
         while time.monotonic() < until:
             answer = await self.send("POST", ask.path, ask.body, {"Idempotency-Key": ask.key})
             if answer is not None and answer.status_code < 300:
-                told = Told(ask, answer.status_code, answer.content)
+                told = Told(ask.key, answer.status_code, answer.content, ask)
                 self.diary.write(told)
                 return told
             if answer is not None and ask.refusable and answer.status_code in _FINAL_NO and not _in_flight(answer):
@@ -103,7 +99,7 @@ class Crowd:
                 return None
             if not ask.repeats:
                 return None
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
         raise Impatient(f"no answer to {ask.key}")
 
     async def decide(self, order_no: str, verdict: str) -> None:
@@ -122,33 +118,12 @@ class Crowd:
             if answer is not None and answer.status_code not in {429, 503}:
                 self.diary.strange.append(f"{verdict} {order_no}: {answer.status_code} {answer.text}")
                 return
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
         raise Impatient(f"no answer to {verdict} {order_no}")
 
     async def close(self, path: str) -> None:
         """Ask to close an order once; `finish` asks again."""
         await self.send("POST", f"{path}/close")
-
-    async def look(self, path: str) -> Seen | None:
-        """An order now; None while nobody answers."""
-        answer = await self.send("GET", path)
-        if answer is None or answer.status_code != 200:
-            return None
-        return msgspec.json.decode(answer.content, type=Seen)
-
-    async def send(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> httpx2.Response | None:
-        """One request to any server; None when the line broke, a 500 is noted as strange."""
-        client = self.chance.choice(self.clients)
-        kind = {"content-type": "application/json"} if body else {}
-        try:
-            answer = await client.request(method, path, content=body, headers={**kind, **(headers or {})})
-        except httpx2.TransportError:
-            return None
-        if answer.status_code >= 500 and answer.status_code != 503:
-            self.diary.strange.append(f"{method} {path}: {answer.status_code} {answer.text}")
-        return answer
 
     async def _paid(self, plan: Plan, told: Told) -> bool:
         """Play the payer at the channel; whether the order was paid as it should be."""
@@ -158,7 +133,7 @@ class Crowd:
         if plan.mood == "closes":
             await self.close(path)
             return False
-        order = await self._wait(path, lambda seen: seen.state in ENDED or _handed_over(seen))
+        order = await self.wait(path, Seen, lambda seen: seen.state in ENDED or _handed_over(seen))
         if order.state in ENDED:
             return False
         if plan.mood == "late":
@@ -172,7 +147,7 @@ class Crowd:
                 await self._once_more(plan.channel, number)
         if plan.mood in {"late", "other amount"}:
             return False
-        order = await self._wait(path, lambda seen: seen.state in ENDED)
+        order = await self.wait(path, Seen, lambda seen: seen.state in ENDED)
         return order.state == "paid"
 
     async def at_channel(self, channel: str, number: str, *, amount_minor: int | None = None, force: bool) -> None:
@@ -256,26 +231,16 @@ class Crowd:
                 return answer
             if answer is not None and answer.status_code not in {409, 429, 503}:
                 raise Impatient(f"{method} {path}: {answer.status_code} {answer.text}")
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(PAUSE_S)
         raise Impatient(f"no answer to {method} {path}")
-
-    async def _wait(self, path: str, holds: Callable[[Seen], bool]) -> Seen:
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            seen = await self.look(path)
-            if seen is not None and holds(seen):
-                return seen
-            await asyncio.sleep(2 * _PAUSE_S)
-        raise Impatient(f"{path} does not move on")
 
 
 @contextlib.asynccontextmanager
 async def crowd(stage: FaultStage, channels: Channels, folder: Path, *, seed: int = 0) -> AsyncGenerator[Crowd]:
     """The people of a stage, whose diary lies in `folder`; `seed` decides which server each request goes to."""
-    async with contextlib.AsyncExitStack() as stack:
-        clients = [await stack.enter_async_context(stage.client(n)) for n in range(len(stage.servers))]
-        chance = random.Random(seed)  # noqa: S311 (no secret)
-        yield Crowd(stage, channels, Diary(folder / "payments-diary.jsonl"), chance, clients)
+    diary, chance = PaymentsDiary(folder / "payments-diary.jsonl"), random.Random(seed)  # noqa: S311 (no secret)
+    async with clients_of(stage) as clients:
+        yield Crowd(stage=stage, chance=chance, clients=clients, strange=diary.strange, channels=channels, diary=diary)
 
 
 def _handed_over(seen: Seen) -> bool:

@@ -1,11 +1,10 @@
-"""What the customers of a payments fault run are told: every 2xx, synced to disk before its customer goes on."""
+"""What the customers of a payments fault run ask and are told."""
 
-import asyncio
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
+
+from tael_demo.faults_clients import Acknowledged, Diary
 
 
 class SeenAttempt(msgspec.Struct):
@@ -44,12 +43,10 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Told(Acknowledged):
     """A 2xx that a customer has seen."""
 
     ask: Ask
-    status: int
-    body: bytes
 
     @property
     def seen(self) -> Seen:
@@ -58,38 +55,13 @@ class Told:
 
 
 @dataclass(slots=True)
-class Diary:
-    """The witness. `told` by key; `decided`: which decisions about an order were acknowledged; `strange`: answers that
-    nobody should get."""
+class PaymentsDiary(Diary[Told]):
+    """The witness. `decided`: which decisions about an order were acknowledged; `refused`: how often a no was right."""
 
-    path: Path
-    told: dict[str, Told] = field(default_factory=dict[str, Told])
     decided: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
-    strange: list[str] = field(default_factory=list[str])
     refused: int = 0
-    written: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def until(self, keys: int) -> None:
-        """Wait until so many keys are answered."""
-        while len(self.told) < keys:
-            self.written.clear()
-            await self.written.wait()
-
-    def write(self, told: Told) -> None:
-        """Note a 2xx; another one for the same key must have said the same."""
-        self._keep({"key": told.ask.key, "status": told.status, "body": told.body.decode()})
-        first = self.told.setdefault(told.ask.key, told)
-        if (first.status, first.body) != (told.status, told.body):
-            self.strange.append(f"{told.ask.key}: two answers\n  {first.body.decode()}\n  {told.body.decode()}")
-        self.written.set()
 
     def decide(self, order_no: str, decision: str) -> None:
         """Note a decision about an order that was acknowledged."""
-        self._keep({"order": order_no, "decision": decision})
+        self.keep({"order": order_no, "decision": decision})
         self.decided.setdefault(order_no, set()).add(decision)
-
-    def _keep(self, said: dict[str, object]) -> None:
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(said) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())

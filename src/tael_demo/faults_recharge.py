@@ -9,25 +9,20 @@ meanwhile. The same seed chooses the same kills and customers; the moments at wh
 """
 
 import asyncio
-import logging
 import random
 import signal
-import sys
-import tempfile
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import cyclopts
-import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from tael.base.embedded import Server, embedded
 from tael_demo.faults_customers import Customers, Plan, customers
+from tael_demo.faults_rounds import Round, command
 from tael_demo.faults_stage import FaultStage, fault_stage, kill_postgres
-from tael_demo.faults_verdict import Findings, examine, finish
+from tael_demo.faults_verdict import examine, finish
 from tael_sandbox import Fault
 
 POINTS = (
@@ -51,43 +46,14 @@ _TROUBLES = (
 app = cyclopts.App(name="faults-recharge", help="Kill Tael and PostgreSQL while customers recharge.")
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What a round did. Counts of kills, acknowledgements, payments at the channel and orders are since the start."""
-
-    number: int
-    kills: int
-    how: str
-    acknowledged: int
-    paid: int
-    orders: int
-    lost: int
-    doubled: int
-    unexplained: int
-
-    @property
-    def ok(self) -> bool:
-        """Nothing is wrong, and there was something to go wrong."""
-        return self.lost == self.doubled == self.unexplained == 0 < min(self.acknowledged, self.kills)
-
-
 @app.default
-def recharge(*, rounds: int = 20, seed: int | None = None, json: bool = False) -> None:
+def recharge(*, rounds: int = 20, seed: int | None = None, json: bool = False) -> NoReturn:
     """Play ROUNDS rounds; exit code 1 when something was lost, doubled or cannot be explained."""
-    chosen = seed if seed is not None else random.SystemRandom().randrange(10**6)
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # that PostgreSQL is away now and then is the purpose
-    out = Console(stderr=True)
-    out.print(f"seed {chosen}")
-    done = asyncio.run(_collect(rounds, chosen, out))
-    if json:
-        sys.stdout.write(msgspec.json.encode({"seed": chosen, "rounds": [asdict(one) for one in done]}).decode() + "\n")
-    else:
-        _show(done)
-    sys.exit(0 if len(done) == rounds and all(one.ok for one in done) else 1)
+    command(lambda folder, dice: play(folder, rounds=rounds, seed=dice), rounds=rounds, seed=seed, as_json=json)
 
 
-async def play(folder: Path, *, rounds: int, seed: int) -> AsyncGenerator[tuple[Round, Findings]]:
-    """Play rounds in `folder`, which every user may pass through; yields each with what was found."""
+async def play(folder: Path, *, rounds: int, seed: int) -> AsyncGenerator[Round]:
+    """Play rounds in `folder`, which every user may pass through; yields each when it is judged."""
     with embedded(folder / "database") as server:
         async with (
             fault_stage(folder, server.dsn, servers=2) as stage,
@@ -111,7 +77,7 @@ class _Run:
     account: str
     postgres_kills: int = 0
 
-    async def round(self, number: int) -> tuple[Round, Findings]:
+    async def round(self, number: int) -> Round:
         point = f"{self.dice.choice(POINTS)}:{self.dice.randint(1, 4)}"
         also = self.dice.choice(("the other server", "postgres"))
         for trouble in self.dice.sample(_TROUBLES, 3):
@@ -150,50 +116,14 @@ class _Run:
         """Wait until so many more customers have their 2xx."""
         await self.people.diary.until(len(self.people.diary.told) + more)
 
-    async def _judge(self, number: int, how: str) -> tuple[Round, Findings]:
+    async def _judge(self, number: int, how: str) -> Round:
         findings = await examine(self.people)
         async with self.stage.db.transaction() as tx:
             orders = await tx.fetchval("select count(*) from payment_order")
         assert isinstance(orders, int)
-        done = Round(
-            number, self.stage.deaths + self.postgres_kills, how, len(self.people.diary.told),
-            sum(len(order.payments) for order in await self.stage.sandbox.orders()), orders,
-            len(findings.lost), len(findings.doubled), len(findings.unexplained),
-        )  # fmt: skip
-        return done, findings
-
-
-@contextmanager
-def _folder() -> Generator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tael-faults-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
-
-
-async def _collect(rounds: int, seed: int, out: Console) -> list[Round]:
-    done: list[Round] = []
-    with _folder() as folder:
-        async for one, findings in play(folder, rounds=rounds, seed=seed):
-            done.append(one)
-            out.print(f"round {one.number}: {one.how}: {'ok' if one.ok else 'WRONG'}", highlight=False)
-            for line in findings.all:
-                out.print(f"  {line}", style="red", markup=False, highlight=False)
-    return done
-
-
-def _show(rounds: list[Round]) -> None:
-    table = Table("round", "kills", "acknowledged", "paid", "orders", "lost", "doubled", "unexplained")
-    for one in rounds:
-        shown = [str(value) for name, value in asdict(one).items() if name != "how"]
-        table.add_row(*shown, style="" if one.ok else "red")
-    Console().print(table)
-    if rounds:
-        last, lost, doubled = rounds[-1], sum(one.lost for one in rounds), sum(one.doubled for one in rounds)
-        Console().print(
-            f"kills={last.kills} acknowledged={last.acknowledged} lost={lost} doubled={doubled} "
-            f"unexplained={sum(one.unexplained for one in rounds)}",
-            highlight=False,
-        )
+        paid = sum(len(order.payments) for order in await self.stage.sandbox.orders())
+        kills, acknowledged = self.stage.deaths + self.postgres_kills, len(self.people.diary.told)
+        return Round(number, kills, how, acknowledged, {"paid": paid, "orders": orders}, findings)
 
 
 if __name__ == "__main__":

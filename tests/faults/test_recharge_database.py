@@ -100,7 +100,7 @@ async def test_servers_are_restarted_one_by_one_and_nobody_is_turned_away_for_go
 @pytest.mark.slow
 async def test_a_short_fault_run(folder: Path) -> None:
     """`tael faults recharge`, three rounds of it."""
-    rounds = [pair async for pair in play(folder, rounds=3, seed=20_261_121)]
-    assert [findings.all for _, findings in rounds] == [[], [], []]
-    assert all(one.ok for one, _ in rounds)
-    assert rounds[-1][0].kills >= 6
+    rounds = [one async for one in play(folder, rounds=3, seed=20_261_121)]
+    assert [one.findings.all for one in rounds] == [[], [], []]
+    assert all(one.ok for one in rounds)
+    assert rounds[-1].kills >= 6
