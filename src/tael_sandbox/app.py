@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from tael_sandbox import control
 from tael_sandbox.web import Answer, Receive, Request, Scope, Send, TooLarge, as_json, read, write
-from tael_sandbox.world import LOOPBACK, Channel, World
+from tael_sandbox.world import LOOPBACK, Channel, State, World
 
 
 class App:
     """One sandbox behind one port."""
 
-    def __init__(self, world: World, channels: Sequence[Channel]) -> None:
+    def __init__(self, world: World, channels: Sequence[Channel[State]]) -> None:
         """Serve this world; pages that no channel claims are the first one's."""
         self._world = world
         self._apis = tuple((path, channel) for channel in channels for path in channel.api_paths)

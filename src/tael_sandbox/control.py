@@ -9,19 +9,22 @@ out.
 400: not understood, 404: no such thing, 409: its state does not allow that.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from tael_sandbox.clock import Mode
-from tael_sandbox.faults import Fault, Faults, Misarmed
+from tael_sandbox.faults import Fault, Misarmed
 from tael_sandbox.views import BookView, ClockView, DeliveriesView, PaidView, RequestsView, SetClock
 from tael_sandbox.web import Answer, Request, as_json
-from tael_sandbox.world import ClockMoved, World
+from tael_sandbox.world import ClockMoved, State, World
 
 PREFIX = "/_sim/"
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=State)
+Controls = Mapping[tuple[str, str], Callable[[_S, str, Request], Awaitable[Answer]]]
+"""What a channel does when asked, by method and word."""
 
 
 class Unknown(Exception):
@@ -46,16 +49,23 @@ async def serve(world: World, request: Request) -> Answer:
     return answer
 
 
-async def arm(faults: Faults, request: Request) -> Answer:
-    """The control ``faults`` of a channel: POST arms one, DELETE disarms all, GET shows them."""
-    match request.method:
-        case "POST":
-            faults.arm(read(request, Fault))
-        case "DELETE":
-            faults.clear()
-        case _:
+async def dispatch(state: _S, controls: Controls[_S], name: str, request: Request) -> Answer:
+    """Answer a call of a channel's own controls, found by method and the first word of the name. ``faults`` is the
+    same everywhere: POST arms one, DELETE disarms all, GET shows them. Raises ``Unknown`` and ``NotPossible``.
+    """
+    key = (request.method, name.partition("/")[0])
+    if key in controls:
+        return await controls[key](state, name, request)
+    match key:
+        case ("POST", "faults"):
+            state.faults.arm(read(request, Fault))
+        case ("DELETE", "faults"):
+            state.faults.clear()
+        case ("GET", "faults"):
             pass
-    return as_json(faults.armed)
+        case _:
+            raise Unknown("no such control")
+    return as_json(state.faults.armed)
 
 
 def read(request: Request, kind: type[_T]) -> _T:

@@ -68,10 +68,6 @@ class Faults:
         """Disarm everything."""
         self.armed.clear()
 
-    def touches(self, operation: str) -> bool:
-        """Whether any fault waits for this operation; cheap enough for every call."""
-        return bool(self.armed) and any(fault.operation == operation for fault in self.armed)
-
     def take(self, operation: str, *numbers: str) -> Fault | None:
         """Use one fault up, if one waits for this call; ``numbers`` are those that the call is about."""
         for index, fault in enumerate(self.armed):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -44,6 +45,11 @@ class Request:
     def target(self) -> str:
         """Path and query as on the wire."""
         return f"{self.path}?{self.query}" if self.query else self.path
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The parameters of the query; the last of a repeated one."""
+        return {name: values[-1] for name, values in parse_qs(self.query).items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,18 @@ state and its notices along (``Channel``), and ``channels.py`` lists them.
 """
 
 import secrets
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from tael_sandbox.book import Book
-from tael_sandbox.calls import Witness
+from tael_sandbox.calls import Call, Witness
 from tael_sandbox.clock import Clock, Mode, Wire
 from tael_sandbox.courier import Courier, Notice, Tried, Verdict
-from tael_sandbox.faults import Faults
+from tael_sandbox.faults import Fault, Faults
 from tael_sandbox.happened import Happened
 from tael_sandbox.ids import Ids
 from tael_sandbox.journal import Journal
@@ -27,6 +27,8 @@ from tael_sandbox.views import PaidView
 from tael_sandbox.web import Answer, Request
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_S_co = TypeVar("_S_co", bound="State", covariant=True)
+_E = TypeVar("_E", bound=Happened)
 
 
 class ClockMoved(Happened, frozen=True, tag="clock"):
@@ -52,8 +54,8 @@ class World:
         self.witness = Witness()
         self.poster = Poster()
         self.courier = Courier(self.clock, self.record)
-        self.channels: dict[str, Channel] = {}
-        self._owners: dict[type[Happened], Channel] = {}
+        self.channels: dict[str, Channel[State]] = {}
+        self._owners: dict[type[Happened], Channel[State]] = {}
         self._encoder = msgspec.json.Encoder()
         self._past: list[bytes] = []
 
@@ -69,7 +71,7 @@ class World:
         world._past = lines
         return world
 
-    def begin(self, channels: Sequence["Channel"]) -> None:
+    def begin(self, channels: Sequence["Channel[State]"]) -> None:
         """Take the channels, the first as the one meant when a control call names none, and replay the journal."""
         for channel in channels:
             self.channels[channel.name] = channel
@@ -113,10 +115,11 @@ class World:
 
 
 class State:
-    """What a channel's state starts from: the shared parts at hand, and faults of its own."""
+    """What a channel's state starts from: its name, the shared parts at hand, and faults of its own."""
 
-    def __init__(self, world: World, *, faults: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, world: World, *, name: str, faults: Mapping[str, frozenset[str]]) -> None:
         """``faults``: which kinds of fault each operation of this channel knows."""
+        self.name = name
         self.world = world
         self.clock = world.clock
         self.ids = world.ids
@@ -134,41 +137,66 @@ class State:
         """Where the sandbox listens."""
         return self.world.base_url
 
+    def heard(
+        self, operation: str, merchant: str, number: str, status: int, *, code: str = "", fault: Fault | None = None
+    ) -> None:
+        """Let the witness know of a call that was answered; ``status`` 0: the line was closed instead."""
+        kind = "" if fault is None else fault.kind
+        now_ms = self.clock.now_ms()
+        self.witness.heard(Call(now_ms, operation, merchant, number, status, code, kind, channel=self.name))
 
-class Channel(ABC):
-    """One channel as the sandbox sees it. Paths are matched by their beginning."""
 
-    name: ClassVar[str]
-    events: ClassVar[tuple[type[Happened], ...]]
-    api_paths: ClassVar[tuple[str, ...]]
-    page_paths: ClassVar[tuple[str, ...]]
+async def _no_page(state: State, request: Request) -> Answer:
+    return Answer(404)
 
-    @abstractmethod
-    def apply(self, event: Happened) -> None:
-        """Let one of ``events`` have happened, at run time or at replay: pure memory, no clock, no disk."""
 
-    @abstractmethod
-    async def serve(self, request: Request) -> Answer:
-        """Answer an API call of a merchant's server; never raises for what the caller did."""
+async def _no_notice(state: State, notice: Notice) -> Verdict:
+    return Verdict(accepted=True)
 
-    @abstractmethod
-    async def show(self, request: Request) -> Answer:
-        """Answer a person's browser."""
 
-    @abstractmethod
-    async def control(self, name: str, request: Request) -> Answer:
-        """Do what a test or the demo asks; ``name`` is the path without ``/_sim/<channel>/``. Raises ``Unknown`` and
-        ``NotPossible``. What it records is on disk before the answer goes out.
+def _nobody_paid(state: State) -> dict[str, PaidView]:
+    return {}
+
+
+class Channel(Generic[_S_co]):
+    """One channel as the sandbox sees it: its inside and the functions that work on it. Paths are matched by their
+    beginning.
+    """
+
+    def __init__(
+        self,
+        state: _S_co,
+        *,
+        events: tuple[type[Happened], ...],
+        apply: Callable[[_E], None],
+        api_paths: tuple[str, ...],
+        serve: Callable[[_S_co, Request], Awaitable[Answer]],
+        control: Callable[[_S_co, str, Request], Awaitable[Answer]],
+        page_paths: tuple[str, ...] = (),
+        show: Callable[[_S_co, Request], Awaitable[Answer]] = _no_page,
+        attempt: Callable[[_S_co, Notice], Awaitable[Verdict]] = _no_notice,
+        paid: Callable[[_S_co], dict[str, PaidView]] = _nobody_paid,
+    ) -> None:
+        """``apply`` lets one of ``events`` have happened, at run time or at replay: pure memory, no clock, no disk.
+
+        ``serve`` answers an API call of a merchant's server; never raises for what the caller did. ``show`` answers a
+        person's browser. ``control`` does what a test or the demo asks; its name is the path without
+        ``/_sim/<channel>/``, it raises ``Unknown`` and ``NotPossible``, and what it records is on disk before the
+        answer goes out. ``attempt`` sends a notice once, after the journal is settled, and judges the answer; never
+        raises. ``paid`` tells how many payments each merchant got and what they come to.
         """
+        self.state = state
+        self.name = state.name
+        self.events = events
+        self.api_paths, self.page_paths = api_paths, page_paths
+        # The journal's reader hands a channel its own kinds of event only.
+        self.apply = cast("Callable[[Happened], None]", apply)
+        self.serve: Callable[[Request], Awaitable[Answer]] = partial(serve, state)
+        self.show: Callable[[Request], Awaitable[Answer]] = partial(show, state)
+        self.control: Callable[[str, Request], Awaitable[Answer]] = partial(control, state)
+        self.attempt: Callable[[Notice], Awaitable[Verdict]] = partial(attempt, state)
+        self.paid: Callable[[], dict[str, PaidView]] = partial(paid, state)
 
-    @abstractmethod
-    async def attempt(self, notice: Notice) -> Verdict:
-        """Send a notice once, after the journal is settled, and judge the answer; never raises."""
-
-    @abstractmethod
-    def paid(self) -> dict[str, PaidView]:
-        """How many payments each merchant got and what they come to."""
-
-    @abstractmethod
     def heal(self) -> None:
         """Disarm every fault."""
+        self.state.faults.clear()

@@ -14,14 +14,13 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tael_sandbox import calls
 from tael_sandbox.alipay import balance, bills, certificates, close, place, refund, show, transfer, user
 from tael_sandbox.alipay.call import Call, Numbers
 from tael_sandbox.alipay.merchants import Merchant
 from tael_sandbox.alipay.refusals import Refusal
 from tael_sandbox.alipay.signing import CHARSETS, envelope, node, request_is_genuine, sign_reply
-from tael_sandbox.alipay.state import BEFORE_COMMIT, NAME, Alipay
-from tael_sandbox.alipay.yuan import read_china_time
+from tael_sandbox.alipay.state import BEFORE_COMMIT, Alipay
+from tael_sandbox.china_time import read_china_time
 from tael_sandbox.faults import Fault
 from tael_sandbox.web import HTML, Answer, Request
 
@@ -62,10 +61,10 @@ async def serve(alipay: Alipay, request: Request) -> Answer:
     try:
         call = _authenticate(alipay, request, said, charset)
     except Refusal as refusal:
-        _note(alipay, "refused", said.get("app_id", ""), "", 200, code=refusal.sub_code)
+        alipay.heard("refused", said.get("app_id", ""), "", 200, code=refusal.sub_code)
         return Answer(200, _unsigned(refusal.said, method if method in _OPERATIONS else "", charset))
     numbers = _numbers(call)
-    fault = alipay.faults.take(method, *numbers) if alipay.faults.touches(method) else None
+    fault = alipay.faults.take(method, *numbers)
     if fault is not None and fault.kind in BEFORE_COMMIT:
         answer, code = await _break_before(call, fault), fault.code
     else:
@@ -75,8 +74,7 @@ async def serve(alipay: Alipay, request: Request) -> Answer:
             await _pay_inside(call, numbers[0])
         answer, code = await _after(call, reply, fault), reply.sub_code
     status = 0 if answer.dropped else answer.status
-    name = fault.kind if fault else ""
-    _note(alipay, method, call.merchant.app_id, numbers[0], status, code=code, fault=name)
+    alipay.heard(method, call.merchant.app_id, numbers[0], status, code=code, fault=fault)
     return answer
 
 
@@ -270,10 +268,3 @@ def _unsigned(said: object, method: str, charset: str) -> bytes:
 
 def _node_name(method: str) -> str:
     return f"alipay_{method.replace('.', '_')}_response"
-
-
-def _note(
-    alipay: Alipay, operation: str, app_id: str, number: str, status: int, *, code: str = "", fault: str = ""
-) -> None:
-    now_ms = alipay.clock.now_ms()
-    alipay.witness.heard(calls.Call(now_ms, operation, app_id, number, status, code, fault, channel=NAME))

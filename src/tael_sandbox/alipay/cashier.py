@@ -1,4 +1,4 @@
-"""The pages a buyer sees: the latest trades, one trade with a Pay and a Decline button, no JavaScript, two languages.
+"""Alipay's pages; what they look like is in the sandbox's ``cashier.py``.
 
 GET  /alipay                              the latest trades
 GET  /alipay/q/<link>                     a QR code, as a phone opens it
@@ -8,71 +8,52 @@ POST /alipay/pay, /alipay/decline         what the buttons do; then back to the 
 Once paid, a page payment offers the way back: the merchant's return_url with signed parameters.
 """
 
-from itertools import islice
-from typing import Literal
-from urllib.parse import parse_qs, urlencode, urlsplit
-
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from urllib.parse import urlencode, urlsplit
 
 from tael_sandbox.alipay import control, user
 from tael_sandbox.alipay.signing import sign_notice
 from tael_sandbox.alipay.state import Alipay
-from tael_sandbox.alipay.trades import Trade
+from tael_sandbox.alipay.trades import State, Trade
 from tael_sandbox.alipay.words import WORDS
-from tael_sandbox.alipay.yuan import china_time, yuan
+from tael_sandbox.alipay.yuan import yuan
+from tael_sandbox.cashier import Bill, Cashier, pressed
+from tael_sandbox.china_time import china_time
 from tael_sandbox.control import NotPossible, Unknown
-from tael_sandbox.web import HTML, Answer, Request
+from tael_sandbox.web import Answer, Request
 
-_MOST_LISTED = 100
-_PAGES = Environment(
-    loader=ChoiceLoader([PackageLoader("tael_sandbox.alipay", "pages"), PackageLoader("tael_sandbox", "pages")]),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-)
+_PAGES = Cashier(home="/alipay", desk="/alipay/cashier", buttons="/alipay", key="link", words=WORDS)
 
 
 async def serve(alipay: Alipay, request: Request) -> Answer:
     """Answer a browser."""
-    said = {name: values[-1] for name, values in parse_qs(request.query).items()}
     match (request.method, request.path):
         case ("GET", "/alipay"):
-            latest = islice(reversed(list(alipay.trades)), _MOST_LISTED)
-            return _page("trades.html", request, said, trades=[(one, yuan(one.terms.total_minor)) for one in latest])
+            return _PAGES.latest(request, map(_bill, reversed(list(alipay.trades))))
         case ("GET", "/alipay/cashier"):
-            return _show(alipay, request, said)
+            return _show(alipay, request, request.asked.get("link", ""))
         case ("GET", path) if path.startswith("/alipay/q/"):
-            return _show(alipay, request, said | {"link": path.rpartition("/")[2]})
+            return _show(alipay, request, path.rpartition("/")[2])
         case ("POST", "/alipay/pay" | "/alipay/decline"):
             return await _act(alipay, request)
         case _:
-            return _page("no_trade.html", request, said, status=404)
+            return _PAGES.gone(request)
 
 
-def _show(alipay: Alipay, request: Request, said: dict[str, str]) -> Answer:
+def _show(alipay: Alipay, request: Request, link: str) -> Answer:
     try:
-        trade = control.find_trade(alipay, said.get("link", ""))
+        trade = control.find_trade(alipay, link)
     except Unknown:
-        return _page("no_trade.html", request, said, status=404)
-    return _page(
-        "trade.html",
-        request,
-        said,
-        trade=trade,
-        amount=yuan(trade.terms.total_minor),
-        until=china_time(trade.expires_ms),
-        refused=said.get("declined") == "1" and trade.payable,
-        back=_back(alipay, trade),
-    )
+        return _PAGES.gone(request)
+    return _PAGES.show(request, _bill(trade, back=_back(alipay, trade)))
 
 
 async def _act(alipay: Alipay, request: Request) -> Answer:
     """Press a button. A state that moved on meanwhile is simply shown."""
+    said = pressed(request)
     try:
-        said = {name: values[-1] for name, values in parse_qs(request.body.decode()).items()}
         trade = control.find_trade(alipay, said.get("link", ""))
-    except (UnicodeDecodeError, Unknown):
-        return _page("no_trade.html", request, {}, status=404)
+    except Unknown:
+        return _PAGES.gone(request)
     pays = request.path == "/alipay/pay"
     try:
         if pays:
@@ -82,8 +63,21 @@ async def _act(alipay: Alipay, request: Request) -> Answer:
     except NotPossible:
         pays = False
     await alipay.journal.settled()
-    back = {"link": trade.link, "lang": said.get("lang", "en"), "declined": "0" if pays else "1"}
-    return Answer(303, headers=(("Location", f"/alipay/cashier?{urlencode(back)}"),))
+    return _PAGES.back(trade.link, language=said.get("lang", "en"), declined=not pays)
+
+
+def _bill(trade: Trade, *, back: str = "") -> Bill[State]:
+    return Bill(
+        name=trade.link,
+        number=trade.out_trade_no,
+        what=trade.terms.subject,
+        merchant=trade.app_id,
+        amount=f"¥ {yuan(trade.terms.total_minor)}",
+        state=trade.state,
+        until=china_time(trade.expires_ms),
+        payable=trade.payable,
+        back=back,
+    )
 
 
 def _back(alipay: Alipay, trade: Trade) -> str:
@@ -91,7 +85,7 @@ def _back(alipay: Alipay, trade: Trade) -> str:
     url = trade.terms.return_url
     if not url or not trade.payments or urlsplit(url).scheme not in ("http", "https"):
         return ""
-    merchant = alipay.owner(trade.app_id)
+    merchant = alipay.merchants.owner(trade.app_id)
     said = {
         "app_id": trade.app_id,
         "auth_app_id": trade.app_id,
@@ -107,18 +101,3 @@ def _back(alipay: Alipay, trade: Trade) -> str:
     }
     sign = sign_notice(merchant.keys.signing.key, said, charset=trade.terms.charset)
     return f"{url}{'&' if '?' in url else '?'}{urlencode(said | {'sign': sign})}"
-
-
-def _page(name: str, request: Request, said: dict[str, str], *, status: int = 200, **shown: object) -> Answer:
-    asked = said.get("lang") or request.headers.get("accept-language", "")
-    language: Literal["en", "zh"] = "zh" if asked.lower().startswith("zh") else "en"
-    other: Literal["en", "zh"] = "en" if language == "zh" else "zh"
-    text = _PAGES.get_template(name).render(
-        t=WORDS[language],
-        lang=language,
-        other=other,
-        here_in_other=f"{request.path if request.method == 'GET' else '/alipay'}?{urlencode({**said, 'lang': other})}",
-        **shown,
-    )
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'"
-    return Answer(status, text.encode(), HTML, (("Content-Security-Policy", policy), ("Cache-Control", "no-store")))

@@ -1,52 +1,24 @@
 """Alipay as the sandbox sees it: which paths, events and controls are its own."""
 
-from typing import ClassVar, cast, get_args
+from typing import get_args
 
 from tael_sandbox.alipay import api, cashier, control, notify
-from tael_sandbox.alipay.state import NAME, Alipay, Event
-from tael_sandbox.courier import Notice, Verdict
-from tael_sandbox.happened import Happened
-from tael_sandbox.views import PaidView
-from tael_sandbox.web import Answer, Request
+from tael_sandbox.alipay.state import Alipay, Event
 from tael_sandbox.world import Channel, World
 
 
-class AlipayChannel(Channel):
-    """The channel; ``state`` is its inside."""
-
-    name: ClassVar[str] = NAME
-    events: ClassVar[tuple[type[Happened], ...]] = get_args(Event)
-    api_paths: ClassVar[tuple[str, ...]] = ("/gateway.do",)
-    page_paths: ClassVar[tuple[str, ...]] = ("/alipay",)
-
-    def __init__(self, world: World) -> None:
-        """Load the merchants."""
-        self.state = Alipay(world)
-
-    def apply(self, event: Happened) -> None:
-        """Let one of ``events`` have happened."""
-        self.state.apply(cast(Event, event))
-
-    async def serve(self, request: Request) -> Answer:
-        """Answer a gateway call."""
-        return await api.serve(self.state, request)
-
-    async def show(self, request: Request) -> Answer:
-        """Answer a buyer's browser."""
-        return await cashier.serve(self.state, request)
-
-    async def control(self, name: str, request: Request) -> Answer:
-        """Do what a test or the demo asks."""
-        return await control.serve(self.state, name, request)
-
-    async def attempt(self, notice: Notice) -> Verdict:
-        """Send a notice once."""
-        return await notify.attempt(self.state, notice)
-
-    def paid(self) -> dict[str, PaidView]:
-        """Payments by app id."""
-        return control.paid(self.state)
-
-    def heal(self) -> None:
-        """Disarm every fault."""
-        self.state.faults.clear()
+def alipay(world: World) -> Channel[Alipay]:
+    """Load the merchants and make the channel."""
+    state = Alipay(world)
+    return Channel(
+        state,
+        events=get_args(Event),
+        apply=state.apply,
+        api_paths=("/gateway.do",),
+        serve=api.serve,
+        control=control.serve,
+        page_paths=("/alipay",),
+        show=cashier.serve,
+        attempt=notify.attempt,
+        paid=control.paid,
+    )

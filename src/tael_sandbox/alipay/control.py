@@ -7,9 +7,7 @@ POST merchants, POST merchants/<app_id>, POST rotate, POST top_up, POST faults, 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from urllib.parse import parse_qs
 
 from msgspec.structs import replace as changed
 
@@ -31,8 +29,8 @@ from tael_sandbox.alipay.views import (
     TradeView,
     TransferView,
 )
-from tael_sandbox.alipay.yuan import china_time
-from tael_sandbox.control import NotPossible, Unknown, arm, read
+from tael_sandbox.china_time import china_time
+from tael_sandbox.control import Controls, NotPossible, Unknown, dispatch, read
 from tael_sandbox.views import PaidView
 from tael_sandbox.web import Answer, Request, as_json
 
@@ -41,10 +39,7 @@ _STEPS: dict[str, Status] = {"settle": "SUCCESS", "fail": "FAIL", "close": "CLOS
 
 async def serve(alipay: Alipay, name: str, request: Request) -> Answer:
     """Answer one control call. Raises ``Unknown`` and ``NotPossible``."""
-    handler = _HANDLERS.get((request.method, name.partition("/")[0]))
-    if handler is None:
-        raise Unknown("no such control")
-    return await handler(alipay, name, request)
+    return await dispatch(alipay, _CONTROLS, name, request)
 
 
 def paid(alipay: Alipay) -> dict[str, PaidView]:
@@ -76,7 +71,7 @@ async def create_merchant(alipay: Alipay, said: NewAlipayMerchant) -> Merchant:
     if said.balance_minor:
         alipay.record(ToppedUp(app_id, now_ms, said.balance_minor))
         await alipay.journal.settled()
-    return alipay.owner(app_id)
+    return alipay.merchants.owner(app_id)
 
 
 def view_merchant(alipay: Alipay, merchant: Merchant) -> AlipayMerchantView:
@@ -199,16 +194,16 @@ async def _step(alipay: Alipay, name: str, request: Request) -> Answer:
 
 
 async def _trades(alipay: Alipay, name: str, request: Request) -> Answer:
-    wanted = parse_qs(request.query).get("name")
+    wanted = request.asked.get("name")
     if wanted is not None:
-        return as_json([view_trade(find_trade(alipay, wanted[-1]))])
+        return as_json([view_trade(find_trade(alipay, wanted))])
     return as_json([view_trade(trade) for trade in alipay.trades])
 
 
 async def _transfers(alipay: Alipay, name: str, request: Request) -> Answer:
-    wanted = parse_qs(request.query).get("name")
+    wanted = request.asked.get("name")
     if wanted is not None:
-        return as_json([view_transfer(_find_transfer(alipay, wanted[-1]))])
+        return as_json([view_transfer(_find_transfer(alipay, wanted))])
     return as_json([view_transfer(one) for one in alipay.transfers])
 
 
@@ -222,7 +217,7 @@ async def _post_merchants(alipay: Alipay, name: str, request: Request) -> Answer
         return as_json(
             view_merchant(alipay, await create_merchant(alipay, read(request, NewAlipayMerchant))), status=201
         )
-    change, merchant = read(request, ChangeAlipayMerchant), _merchant(alipay, app_id)
+    change, merchant = read(request, ChangeAlipayMerchant), alipay.merchants.first_or_named(app_id)
     about = changed(
         merchant.about,
         mode=change.mode or merchant.about.mode,
@@ -230,38 +225,26 @@ async def _post_merchants(alipay: Alipay, name: str, request: Request) -> Answer
         limits=change.limits or merchant.about.limits,
     )
     alipay.merchants.save(replace(merchant, about=about))
-    return as_json(view_merchant(alipay, alipay.owner(app_id)))
+    return as_json(view_merchant(alipay, alipay.merchants.owner(app_id)))
 
 
 async def _rotate(alipay: Alipay, name: str, request: Request) -> Answer:
-    merchant = _merchant(alipay, read(request, dict[str, str]).get("app_id", ""))
+    merchant = alipay.merchants.first_or_named(read(request, dict[str, str]).get("app_id", ""))
     keys = await asyncio.to_thread(merchant.keys.rotated, now_ms=alipay.clock.now_ms())
     alipay.merchants.save(replace(merchant, keys=keys))
-    return as_json(view_merchant(alipay, alipay.owner(merchant.app_id)))
+    return as_json(view_merchant(alipay, alipay.merchants.owner(merchant.app_id)))
 
 
 async def _top_up(alipay: Alipay, name: str, request: Request) -> Answer:
     said = read(request, TopUp)
-    merchant = _merchant(alipay, said.app_id)
+    merchant = alipay.merchants.first_or_named(said.app_id)
     if said.amount_minor < 1:
         raise NotPossible("the amount must be positive")
     alipay.record(ToppedUp(merchant.app_id, alipay.clock.now_ms(), said.amount_minor))
     return as_json(view_merchant(alipay, merchant))
 
 
-def _merchant(alipay: Alipay, app_id: str) -> Merchant:
-    """The named merchant; the first one when no name is given."""
-    found = alipay.merchants.get(app_id) if app_id else next(iter(alipay.merchants.all()), None)
-    if found is None:
-        raise Unknown("no such merchant")
-    return found
-
-
-async def _faults(alipay: Alipay, name: str, request: Request) -> Answer:
-    return await arm(alipay.faults, request)
-
-
-_HANDLERS: dict[tuple[str, str], Callable[[Alipay, str, Request], Awaitable[Answer]]] = {
+_CONTROLS: Controls[Alipay] = {
     **{("POST", name): _touch for name in ("scan", "pay", "decline", "expire", "finish", "refund", "renotify")},
     **{("POST", name): _step for name in _STEPS},
     ("GET", "trades"): _trades,
@@ -270,5 +253,4 @@ _HANDLERS: dict[tuple[str, str], Callable[[Alipay, str, Request], Awaitable[Answ
     ("POST", "merchants"): _post_merchants,
     ("POST", "rotate"): _rotate,
     ("POST", "top_up"): _top_up,
-    **{(method, "faults"): _faults for method in ("GET", "POST", "DELETE")},
 }

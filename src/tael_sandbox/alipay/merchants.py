@@ -1,6 +1,5 @@
 """The merchants Alipay serves here, one app each, with keys and limits; kept as folders on disk."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from tael_sandbox.alipay.keys import Keyring
 from tael_sandbox.keyfiles import write_private
+from tael_sandbox.merchants import ABOUT, MerchantFolders
 
 Mode = Literal["certificate", "public_key"]
 
@@ -51,40 +51,19 @@ class Merchant:
         return (total_minor * self.about.fee_per_10000 + 5_000) // 10_000
 
 
-class Merchants:
-    """All merchants of one sandbox, in a folder each."""
-
-    def __init__(self, folder: Path) -> None:
-        """Load what the folder holds; it is created (0700) when missing."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
-        known = [_load(path) for path in folder.iterdir() if (path / "merchant.json").exists()]
-        self._merchants = {one.app_id: one for one in sorted(known, key=lambda one: one.about.place)}
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._merchants)
-
-    def all(self) -> list[Merchant]:
-        """Every merchant, oldest first."""
-        return list(self._merchants.values())
-
-    def get(self, app_id: str) -> Merchant | None:
-        """The merchant with this app."""
-        return self._merchants.get(app_id)
-
-    def folder(self, app_id: str) -> Path:
-        """Where this merchant's key files are."""
-        return self._folder / app_id
+class Merchants(MerchantFolders[Merchant]):
+    """All merchants of one sandbox, by app id."""
 
     def save(self, merchant: Merchant) -> None:
-        """Add or replace a merchant, on disk first. Blocks for a few syncs."""
-        folder = self.folder(merchant.app_id)
+        """Add or replace a merchant, on disk first."""
+        self.keep(merchant.app_id, merchant)
+
+    def load(self, folder: Path) -> Merchant:
+        """Read a merchant from its folder."""
+        about = msgspec.json.decode((folder / ABOUT).read_bytes(), type=About)
+        return Merchant(folder.name, about, Keyring.load(folder))
+
+    def write(self, merchant: Merchant, folder: Path) -> None:
+        """Write all its files."""
         merchant.keys.save(folder)
-        write_private(folder / "merchant.json", json.dumps(msgspec.to_builtins(merchant.about)))
-        self._merchants[merchant.app_id] = merchant
-
-
-def _load(folder: Path) -> Merchant:
-    about = msgspec.json.decode((folder / "merchant.json").read_bytes(), type=About)
-    return Merchant(folder.name, about, Keyring.load(folder))
+        write_private(folder / ABOUT, msgspec.json.encode(merchant.about).decode())

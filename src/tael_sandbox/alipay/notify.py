@@ -5,11 +5,11 @@
     the end of a transfer                msg_method alipay.fund.trans.order.changed, to the app's gateway_url
 
 HTTP 200 with a body of exactly ``success`` ends it; anything else climbs the ladder, and redirects are not followed.
-The notice keeps its notify_id. Only hosts of this machine (and hosts the sandbox was told about) are called.
+The notice keeps its notify_id.
 """
 
-import asyncio
-from urllib.parse import urlencode, urlsplit
+from functools import partial
+from urllib.parse import urlencode
 
 import msgspec
 from cryptography.hazmat.primitives.hashes import SHA1
@@ -17,62 +17,33 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from tael_sandbox.alipay.merchants import Merchant
 from tael_sandbox.alipay.show import logon_id
 from tael_sandbox.alipay.signing import sign_notice
-from tael_sandbox.alipay.state import NAME, Alipay
+from tael_sandbox.alipay.state import Alipay
 from tael_sandbox.alipay.trades import Trade
-from tael_sandbox.alipay.yuan import china_time, yuan
-from tael_sandbox.calls import Delivery
+from tael_sandbox.alipay.yuan import yuan
+from tael_sandbox.china_time import china_time
 from tael_sandbox.courier import Notice, Verdict
 from tael_sandbox.faults import Fault
-from tael_sandbox.outgoing import NotDelivered
+from tael_sandbox.notify import Letter, Sender
+from tael_sandbox.outgoing import Heard
 
-_ANSWER_WITHIN_S = 5
-_MOST_ANSWER_CHARS = 500
+_FORM = {"content-type": "application/x-www-form-urlencoded; text/html; charset=utf-8"}
 
 
 async def attempt(alipay: Alipay, notice: Notice) -> Verdict:
-    """Send a notice once, as healthy or as broken as the armed faults want it."""
+    """Send a notice once."""
     await alipay.journal.settled()
-    fault = None
-    if alipay.faults.touches("notify"):
-        fault = alipay.faults.take("notify", notice.out_trade_no, notice.transaction_id)
-    if fault is None:
-        return await _send(alipay, notice, _letter(alipay, notice, None), fault="")
-    match fault.kind:
-        case "late":
-            return Verdict(postponed_ms=fault.late_s * 1000)
-        case "out_of_order":
-            return Verdict(held=True)
-        case "drop":
-            _note(alipay, notice, status=0, answer="dropped on purpose", accepted=False, fault=fault.kind)
-            return Verdict()
-        case "duplicate":
-            letters = [_letter(alipay, notice, None) for _ in range(fault.times)]
-            sent = [_send(alipay, notice, letter, fault=fault.kind) for letter in letters]
-            return (await asyncio.gather(*sent))[-1]
-        case _:
-            return await _send(alipay, notice, _letter(alipay, notice, fault), fault=fault.kind)
+    fault = alipay.faults.take("notify", notice.out_trade_no, notice.transaction_id)
+    sender = Sender(alipay, notice, write=partial(_letter, alipay, notice), accepts=_accepts)
+    return await sender.deliver(fault)
 
 
-async def _send(alipay: Alipay, notice: Notice, letter: bytes, *, fault: str) -> Verdict:
-    parts = urlsplit(notice.url)
-    if parts.scheme != "http" or parts.hostname not in alipay.notify_hosts:
-        _note(alipay, notice, status=0, answer="not a host the sandbox may call", accepted=False, fault=fault)
-        return Verdict()
-    headers = {"content-type": "application/x-www-form-urlencoded; text/html; charset=utf-8"}
-    try:
-        heard = await alipay.poster.post(notice.url, headers=headers, body=letter, timeout_s=_ANSWER_WITHIN_S)
-    except NotDelivered as error:
-        _note(alipay, notice, status=0, answer=str(error), accepted=False, fault=fault)
-        return Verdict()
-    accepted = heard.status == 200 and heard.body == b"success"
-    text = heard.body.decode("utf-8", "replace")[:_MOST_ANSWER_CHARS]
-    _note(alipay, notice, status=heard.status, answer=text, accepted=accepted, fault=fault)
-    return Verdict(accepted=accepted)
+def _accepts(heard: Heard) -> bool:
+    return heard.status == 200 and heard.body == b"success"
 
 
-def _letter(alipay: Alipay, notice: Notice, fault: Fault | None) -> bytes:
+def _letter(alipay: Alipay, notice: Notice, fault: Fault | None) -> Letter:
     """The form; with a fault, exactly one thing in it is wrong."""
-    merchant = alipay.owner(notice.mchid)
+    merchant = alipay.merchants.owner(notice.mchid)
     said, charset = _said(alipay, merchant, notice)
     if fault is not None:
         said = _lie(said, fault)
@@ -86,7 +57,7 @@ def _letter(alipay: Alipay, notice: Notice, fault: Fault | None) -> bytes:
         sign = sign_notice(key, said, charset=charset)
     if fault is not None and fault.kind == "bad_signature":
         said = said | {"notify_time": "2000-01-01 00:00:00"}
-    return urlencode(said | {"sign": sign}, encoding=charset, errors="replace").encode()
+    return Letter(urlencode(said | {"sign": sign}, encoding=charset, errors="replace").encode(), _FORM)
 
 
 def _lie(said: dict[str, str], fault: Fault) -> dict[str, str]:
@@ -193,21 +164,3 @@ def _transfer(alipay: Alipay, notice: Notice) -> dict[str, str]:
         "msg_method": "alipay.fund.trans.order.changed",
         "biz_content": msgspec.json.encode(content).decode(),
     }
-
-
-def _note(alipay: Alipay, notice: Notice, *, status: int, answer: str, accepted: bool, fault: str) -> None:
-    alipay.witness.told(
-        Delivery(
-            at_ms=alipay.clock.now_ms(),
-            notice_id=notice.id,
-            mchid=notice.mchid,
-            out_trade_no=notice.out_trade_no,
-            url=notice.url,
-            attempt=notice.tries + 1,
-            status=status,
-            answer=answer,
-            accepted=accepted,
-            fault=fault,
-            channel=NAME,
-        )
-    )

@@ -17,7 +17,7 @@ from tael_sandbox.alipay.call import NUMBER, Call, Yuan, amount
 from tael_sandbox.alipay.refusals import Refusal
 from tael_sandbox.alipay.show import TradeSaid, paid
 from tael_sandbox.alipay.trades import Kind, Placed, Relinked, Terms, Trade
-from tael_sandbox.alipay.yuan import read_china_time
+from tael_sandbox.china_time import read_china_time
 from tael_sandbox.world import LOOPBACK
 
 _LINK_LIFE_MS = 7_200_000

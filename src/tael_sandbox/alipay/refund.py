@@ -11,7 +11,8 @@ from tael_sandbox.alipay.call import Call, Named, Yuan, amount, trade_of
 from tael_sandbox.alipay.refusals import Refusal
 from tael_sandbox.alipay.show import Fund, logon_id
 from tael_sandbox.alipay.trades import Trade
-from tael_sandbox.alipay.yuan import china_time, yuan
+from tael_sandbox.alipay.yuan import yuan
+from tael_sandbox.china_time import china_time
 
 
 class Body(Named, frozen=True):

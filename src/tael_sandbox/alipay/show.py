@@ -4,7 +4,8 @@ from msgspec import Struct
 
 from tael_sandbox.alipay.call import Call, Named, trade_of
 from tael_sandbox.alipay.trades import Trade
-from tael_sandbox.alipay.yuan import china_time, yuan
+from tael_sandbox.alipay.yuan import yuan
+from tael_sandbox.china_time import china_time
 
 
 class Fund(Struct, frozen=True):

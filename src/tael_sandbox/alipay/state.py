@@ -59,7 +59,7 @@ class Alipay(State):
 
     def __init__(self, world: World) -> None:
         """Load the merchants; the journal's replay brings the rest."""
-        super().__init__(world, faults=FAULTS)
+        super().__init__(world, name=NAME, faults=FAULTS)
         self.merchants = Merchants(world.folder / NAME)
         self.trades = Trades()
         self.transfers = Transfers()
@@ -71,12 +71,6 @@ class Alipay(State):
             self.record(Closed(app_id, out_trade_no, found.expires_ms, "expired"))
             return self.trades.get(app_id, out_trade_no)
         return found
-
-    def owner(self, app_id: str) -> Merchant:
-        """The merchant that a trade or a transfer belongs to."""
-        merchant = self.merchants.get(app_id)
-        assert merchant is not None, "what is recorded belongs to a merchant that exists"
-        return merchant
 
     def balance_minor(self, merchant: Merchant) -> int:
         """What the merchant's account holds."""

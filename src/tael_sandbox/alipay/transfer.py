@@ -12,7 +12,8 @@ from tael_sandbox.alipay.call import NUMBER, Call, Yuan
 from tael_sandbox.alipay.refusals import Refusal
 from tael_sandbox.alipay.state import Alipay
 from tael_sandbox.alipay.transfers import FINAL, GIVEN_BACK, Content, Moved, Sent, Status, Transfer
-from tael_sandbox.alipay.yuan import china_time, minor, yuan
+from tael_sandbox.alipay.yuan import minor, yuan
+from tael_sandbox.china_time import china_time
 from tael_sandbox.control import NotPossible
 
 _LEAST_MINOR = 10
@@ -141,7 +142,7 @@ def move(alipay: Alipay, found: Transfer, status: Status, *, reason: str = "") -
         raise NotPossible(f"the transfer is {found.status}")
     notify_id = alipay.ids.hexadecimal(34, "alipay transfer notice", found.app_id, found.out_biz_no, status)
     why = reason or ("PAYEE_ACCOUNT_STATUS_ERROR" if status in GIVEN_BACK else "")
-    url = alipay.owner(found.app_id).about.gateway_url
+    url = alipay.merchants.owner(found.app_id).about.gateway_url
     alipay.record(Moved(found.app_id, found.out_biz_no, alipay.clock.now_ms(), notify_id, status, url, why))
 
 

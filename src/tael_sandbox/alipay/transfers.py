@@ -15,7 +15,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tael_sandbox.alipay.yuan import china_time
+from tael_sandbox.china_time import china_time
 from tael_sandbox.happened import Happened
 
 Status = Literal["SUCCESS", "DEALING", "WAIT_PAY", "FAIL", "CLOSED", "REFUND"]

@@ -2,7 +2,7 @@
 
 from tael_sandbox.alipay.state import Alipay
 from tael_sandbox.alipay.trades import Closed, Finished, Paid, Refunded, Renotified, Scanned, Trade
-from tael_sandbox.alipay.yuan import china_time
+from tael_sandbox.china_time import china_time
 from tael_sandbox.control import NotPossible
 
 _LINK_LIFE_MS = 7_200_000
@@ -41,7 +41,7 @@ def pay(alipay: Alipay, trade: Trade, *, amount_minor: int | None = None, force:
         at_ms=alipay.clock.now_ms(),
         notify_id=_notify_id(alipay, trade, "paid", len(trade.payments) + 1),
         total_minor=total_minor,
-        fee_minor=alipay.owner(trade.app_id).fee_minor(total_minor),
+        fee_minor=alipay.merchants.owner(trade.app_id).fee_minor(total_minor),
     )
     alipay.record(paid)
     return _now(alipay, trade)
@@ -76,7 +76,7 @@ def refund(
     amount_minor = left_minor if amount_minor is None else amount_minor
     if trade.state != "TRADE_SUCCESS" or not 0 < amount_minor <= left_minor:
         raise NotPossible(f"the trade is {trade.state} and {left_minor} can be given back")
-    if amount_minor > alipay.balance_minor(alipay.owner(trade.app_id)):
+    if amount_minor > alipay.balance_minor(alipay.merchants.owner(trade.app_id)):
         raise NotPossible("the merchant's account does not hold that much")
     fee_minor, had_minor = (sum(one.fee_minor for one in trade.payments), sum(o.fee_back_minor for o in trade.refunds))
     fee_back_minor = fee_minor * (trade.refunded_minor + amount_minor) // trade.paid_minor - had_minor

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from tael_sandbox import calls
 from tael_sandbox.bill99 import pay
 from tael_sandbox.bill99.markup import Inside, Node, NotReadable, write
 from tael_sandbox.bill99.merchants import Merchant
 from tael_sandbox.bill99.pay import Refusal
 from tael_sandbox.bill99.sealing import Broken, Seal, put, take
-from tael_sandbox.bill99.state import BEFORE_COMMIT, NAME, Bill99
+from tael_sandbox.bill99.state import BEFORE_COMMIT, Bill99
 from tael_sandbox.faults import Fault
 from tael_sandbox.web import HTML, Answer, Request
 
@@ -60,9 +59,9 @@ async def serve(bill99: Bill99, request: Request) -> Answer:
         number = _number(text)
     except (Refusal, NotReadable) as problem:
         refusal = problem if isinstance(problem, Refusal) else Refusal("0002")
-        _note(bill99, "refused", member_code, "", 200, code=refusal.code)
+        bill99.heard("refused", member_code, "", 200, code=refusal.code)
         return _refused(call, member_code, refusal)
-    fault = bill99.faults.take(call.operation, number) if bill99.faults.touches(call.operation) else None
+    fault = bill99.faults.take(call.operation, number)
     code = ""
     if fault is not None and fault.kind in BEFORE_COMMIT:
         await asyncio.sleep(fault.delay_ms / 1000)
@@ -75,8 +74,8 @@ async def serve(bill99: Bill99, request: Request) -> Answer:
             code = said.code
         await bill99.journal.settled()
         answer = await _after(bill99, call, merchant, said, fault)
-    status, kind = (0 if answer.dropped else answer.status), (fault.kind if fault else "")
-    _note(bill99, call.operation, member_code, number, status, code=code, fault=kind)
+    status = 0 if answer.dropped else answer.status
+    bill99.heard(f"bill99.{call.operation}", member_code, number, status, code=code, fault=fault)
     return answer
 
 
@@ -196,11 +195,3 @@ def _envelope(call: _Call, member_code: str, code: str, message: str, seal: Seal
     head: list[tuple[str, Inside]] = [("version", "1.0"), ("memberCode", member_code)]
     body: list[tuple[str, Inside]] = [("errorCode", code), ("errorMsg", message), ("sealDataType", parts)]
     return write(call.response, [(call.head, head), (call.response_body, body)])
-
-
-def _note(
-    bill99: Bill99, operation: str, member_code: str, number: str, status: int, *, code: str = "", fault: str = ""
-) -> None:
-    now_ms = bill99.clock.now_ms()
-    name = operation if operation == "refused" else f"bill99.{operation}"
-    bill99.witness.heard(calls.Call(now_ms, name, member_code, number, status, code, fault, channel=NAME))

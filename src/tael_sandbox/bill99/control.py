@@ -6,16 +6,14 @@ POST merchants, POST merchants/<member code>, POST top_up, POST faults, DELETE f
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from urllib.parse import parse_qs
 
 from msgspec.structs import replace as changed
 
 from tael_sandbox.bill99.merchants import About, Merchant, new_merchant
 from tael_sandbox.bill99.orders import Order, Status
 from tael_sandbox.bill99.pay import move
-from tael_sandbox.bill99.state import Bill99, ToppedUp, china_time
+from tael_sandbox.bill99.state import Bill99, ToppedUp
 from tael_sandbox.bill99.views import (
     Bill99MerchantView,
     Bill99OrderView,
@@ -24,7 +22,8 @@ from tael_sandbox.bill99.views import (
     TopUpMember,
     TouchOrder,
 )
-from tael_sandbox.control import NotPossible, Unknown, arm, read
+from tael_sandbox.china_time import china_time
+from tael_sandbox.control import Controls, NotPossible, Unknown, dispatch, read
 from tael_sandbox.keyfiles import private_pem
 from tael_sandbox.web import Answer, Request, as_json
 
@@ -33,10 +32,7 @@ _STEPS: dict[str, Status] = {"settle": "111", "fail": "112", "return": "114"}
 
 async def serve(bill99: Bill99, name: str, request: Request) -> Answer:
     """Answer one control call. Raises ``Unknown`` and ``NotPossible``."""
-    handler = _HANDLERS.get((request.method, name.partition("/")[0]))
-    if handler is None:
-        raise Unknown("no such control")
-    return await handler(bill99, name, request)
+    return await dispatch(bill99, _CONTROLS, name, request)
 
 
 async def create_merchant(bill99: Bill99, said: NewBill99Merchant) -> Merchant:
@@ -106,9 +102,9 @@ async def _step(bill99: Bill99, name: str, request: Request) -> Answer:
 
 
 async def _orders(bill99: Bill99, name: str, request: Request) -> Answer:
-    wanted = parse_qs(request.query).get("name")
+    wanted = request.asked.get("name")
     if wanted is not None:
-        return as_json([view_order(_find(bill99, wanted[-1]))])
+        return as_json([view_order(_find(bill99, wanted))])
     now = [_find(bill99, one.order_id, member_code=one.member_code) for one in list(bill99.orders)]
     return as_json([view_order(one) for one in now])
 
@@ -122,7 +118,7 @@ async def _post_merchants(bill99: Bill99, name: str, request: Request) -> Answer
     if not member_code:
         made = await create_merchant(bill99, read(request, NewBill99Merchant))
         return as_json(view_merchant(bill99, made), status=201)
-    merchant, change = _merchant(bill99, member_code), read(request, ChangeBill99Merchant)
+    merchant, change = bill99.merchants.first_or_named(member_code), read(request, ChangeBill99Merchant)
     merchant = replace(merchant, about=changed(merchant.about, settle_s=change.settle_s))
     bill99.merchants.save(merchant)
     return as_json(view_merchant(bill99, merchant))
@@ -130,30 +126,17 @@ async def _post_merchants(bill99: Bill99, name: str, request: Request) -> Answer
 
 async def _top_up(bill99: Bill99, name: str, request: Request) -> Answer:
     said = read(request, TopUpMember)
-    merchant = _merchant(bill99, said.member_code)
+    merchant = bill99.merchants.first_or_named(said.member_code)
     if said.amount_minor < 1:
         raise NotPossible("the amount must be positive")
     bill99.record(ToppedUp(merchant.member_code, bill99.clock.now_ms(), said.amount_minor))
     return as_json(view_merchant(bill99, merchant))
 
 
-def _merchant(bill99: Bill99, member_code: str) -> Merchant:
-    """The named member; the first one when no code is given."""
-    found = bill99.merchants.get(member_code) if member_code else next(iter(bill99.merchants.all()), None)
-    if found is None:
-        raise Unknown("no such member")
-    return found
-
-
-async def _faults(bill99: Bill99, name: str, request: Request) -> Answer:
-    return await arm(bill99.faults, request)
-
-
-_HANDLERS: dict[tuple[str, str], Callable[[Bill99, str, Request], Awaitable[Answer]]] = {
+_CONTROLS: Controls[Bill99] = {
     **{("POST", name): _step for name in _STEPS},
     ("GET", "orders"): _orders,
     ("GET", "merchants"): _merchants,
     ("POST", "merchants"): _post_merchants,
     ("POST", "top_up"): _top_up,
-    **{(method, "faults"): _faults for method in ("GET", "POST", "DELETE")},
 }

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
 from tael_sandbox.keyfiles import load_key, new_key, private_pem, write_private
+from tael_sandbox.merchants import ABOUT, MerchantFolders
 
 _TEN_YEARS = timedelta(days=3650)
 
@@ -53,57 +54,35 @@ def new_merchant(member_code: str, about: About, *, now_ms: int) -> Merchant:
     return Merchant(member_code, about, member, theirs, bill99, ours)
 
 
-class Merchants:
-    """All members of one sandbox, in a folder each."""
-
-    def __init__(self, folder: Path) -> None:
-        """Load what the folder holds; it is created (0700) when missing."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
-        known = [_load(path) for path in folder.iterdir() if (path / "merchant.json").exists()]
-        self._merchants = {one.member_code: one for one in sorted(known, key=lambda one: one.about.place)}
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._merchants)
-
-    def all(self) -> list[Merchant]:
-        """Every member, oldest first."""
-        return list(self._merchants.values())
-
-    def get(self, member_code: str) -> Merchant | None:
-        """The member with this code."""
-        return self._merchants.get(member_code)
-
-    def folder(self, member_code: str) -> Path:
-        """Where this member's key files are."""
-        return self._folder / member_code
+class Merchants(MerchantFolders[Merchant]):
+    """All members of one sandbox, by member code."""
 
     def save(self, merchant: Merchant) -> None:
-        """Add or replace a member, on disk first. Blocks for a few syncs."""
-        folder = self.folder(merchant.member_code)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Add or replace a member, on disk first."""
+        self.keep(merchant.member_code, merchant)
+
+    def load(self, folder: Path) -> Merchant:
+        """Read a member from its folder."""
+        return Merchant(
+            member_code=folder.name,
+            about=msgspec.json.decode((folder / ABOUT).read_bytes(), type=About),
+            member_key=load_key(folder / "member_key.pem"),
+            member_certificate=(folder / "member_certificate.pem").read_text(),
+            bill99_key=load_key(folder / "bill99_key.pem"),
+            bill99_certificate=(folder / "bill99_certificate.pem").read_text(),
+        )
+
+    def write(self, merchant: Merchant, folder: Path) -> None:
+        """Write all its files."""
         files = {
             "member_key.pem": private_pem(merchant.member_key),
             "member_certificate.pem": merchant.member_certificate,
             "bill99_key.pem": private_pem(merchant.bill99_key),
             "bill99_certificate.pem": merchant.bill99_certificate,
-            "merchant.json": msgspec.json.encode(merchant.about).decode(),
+            ABOUT: msgspec.json.encode(merchant.about).decode(),
         }
         for name, text in files.items():
             write_private(folder / name, text)
-        self._merchants[merchant.member_code] = merchant
-
-
-def _load(folder: Path) -> Merchant:
-    return Merchant(
-        member_code=folder.name,
-        about=msgspec.json.decode((folder / "merchant.json").read_bytes(), type=About),
-        member_key=load_key(folder / "member_key.pem"),
-        member_certificate=(folder / "member_certificate.pem").read_text(),
-        bill99_key=load_key(folder / "bill99_key.pem"),
-        bill99_certificate=(folder / "bill99_certificate.pem").read_text(),
-    )
 
 
 def _certificate(key: rsa.RSAPrivateKey, name: str, now_ms: int) -> str:

@@ -9,7 +9,8 @@ import re
 from tael_sandbox.bill99.markup import Inside, Node, write
 from tael_sandbox.bill99.merchants import Merchant
 from tael_sandbox.bill99.orders import Accepted, Content, Moved, Order, Status
-from tael_sandbox.bill99.state import Bill99, china_time, read_china_time
+from tael_sandbox.bill99.state import Bill99
+from tael_sandbox.china_time import china_time, read_china_time
 from tael_sandbox.control import NotPossible
 
 _REFUSALS = {

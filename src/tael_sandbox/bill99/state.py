@@ -1,7 +1,5 @@
 """What the simulated 99bill knows: members on disk; orders and money from the journal."""
 
-from datetime import UTC, datetime, timedelta, timezone
-
 from tael_sandbox.bill99 import orders
 from tael_sandbox.bill99.merchants import Merchant, Merchants, account_of
 from tael_sandbox.bill99.orders import GIVEN_BACK, Accepted, Moved, Order, Orders
@@ -18,7 +16,6 @@ _CALL = BEFORE_COMMIT | {
     "error_after_commit",
 }
 FAULTS: dict[str, frozenset[str]] = {"pay": _CALL, "query": _CALL}
-_CHINA = timezone(timedelta(hours=8))
 
 
 class ToppedUp(Happened, frozen=True, tag="bill99.topped_up"):
@@ -37,7 +34,7 @@ class Bill99(State):
 
     def __init__(self, world: World) -> None:
         """Load the members; the journal's replay brings the rest."""
-        super().__init__(world, faults=FAULTS)
+        super().__init__(world, name=NAME, faults=FAULTS)
         self.merchants = Merchants(world.folder / NAME)
         self.orders = Orders()
 
@@ -70,16 +67,3 @@ class Bill99(State):
                 if order is not None and event.status in GIVEN_BACK:
                     amount_minor = order.content.amount_minor
                     self.book.move(Entry(event.at_ms, PAYEES, account, amount_minor, "payout back", event.order_id))
-
-
-def china_time(at_ms: int) -> str:
-    """An instant as 99bill writes it."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(_CHINA).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def read_china_time(text: str) -> int | None:
-    """Milliseconds of a time in 99bill's form; None when it is none."""
-    try:
-        return int(datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=_CHINA).timestamp()) * 1000
-    except ValueError:
-        return None

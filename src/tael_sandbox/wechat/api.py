@@ -16,7 +16,6 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from msgspec import Struct
 
-from tael_sandbox.calls import Call
 from tael_sandbox.faults import BEFORE_COMMIT, Fault
 from tael_sandbox.web import HTML, Answer, Request
 from tael_sandbox.wechat import certificates, close, create, query, refund_calls, transfer_calls, user
@@ -73,10 +72,10 @@ async def serve(wechat: Wechat, request: Request) -> Answer:
         route = _route(request)
         merchant = _authenticate(wechat, request)
     except Refusal as refusal:
-        _note(wechat, "refused", "", "", refusal.status, code=refusal.code)
+        wechat.heard("refused", "", "", refusal.status, code=refusal.code)
         return _finish(wechat, Answer(refusal.status, refusal.body))
     number = _number(wechat, merchant, route, request)
-    fault = wechat.faults.take(route.operation, number) if wechat.faults.touches(route.operation) else None
+    fault = wechat.faults.take(route.operation, number)
     if fault is not None and fault.kind in BEFORE_COMMIT:
         answer, code = await _break_before(fault), fault.code
     else:
@@ -86,7 +85,7 @@ async def serve(wechat: Wechat, request: Request) -> Answer:
             await _pay_inside(wechat, merchant, number)
         answer = await _sign(wechat, merchant, request, answer, fault)
     status = 0 if answer.dropped else answer.status
-    _note(wechat, route.operation, merchant.mchid, number, status, code=code, fault=fault.kind if fault else "")
+    wechat.heard(route.operation, merchant.mchid, number, status, code=code, fault=fault)
     return _finish(wechat, answer)
 
 
@@ -235,16 +234,10 @@ def _signed(wechat: Wechat, merchant: Merchant, request: Request, answer: Answer
 def _reply_key(merchant: Merchant, asked: str) -> tuple[str, RSAPrivateKey]:
     """The caller's wish counts while both kinds of key are in use; certificates sign with the current one."""
     keys = merchant.keys
-    if merchant.mode == "public_key" or (merchant.mode == "both" and asked == keys.public_key_id):
+    if merchant.about.mode == "public_key" or (merchant.about.mode == "both" and asked == keys.public_key_id):
         return keys.public_key_id, keys.public_key
     return keys.signing.serial, keys.signing.key
 
 
 def _finish(wechat: Wechat, answer: Answer) -> Answer:
     return replace(answer, headers=(*answer.headers, ("Request-ID", wechat.ids.nonce())))
-
-
-def _note(
-    wechat: Wechat, operation: str, mchid: str, number: str, status: int, *, code: str = "", fault: str = ""
-) -> None:
-    wechat.witness.heard(Call(wechat.clock.now_ms(), operation, mchid, number, status, code, fault))

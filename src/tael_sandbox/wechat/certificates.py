@@ -13,7 +13,7 @@ from tael_sandbox.wechat.transaction import china_time
 
 def certificates(wechat: Wechat, merchant: Merchant) -> dict[str, object]:
     """Every certificate that is served, the pending and the outgoing one too. Raises ``Refusal``."""
-    if merchant.mode == "public_key":
+    if merchant.about.mode == "public_key":
         raise Refusal("RESOURCE_NOT_EXISTS", message="无可用的平台证书，请使用微信支付公钥")
     return {"data": [_sealed(wechat, merchant, one) for one in merchant.keys.certificates]}
 

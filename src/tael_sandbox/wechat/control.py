@@ -8,19 +8,19 @@ POST handoff/jsapi | handoff/app                         what a WeChat client ch
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from urllib.parse import parse_qs
 
-from tael_sandbox.control import NotPossible, Unknown, arm, read
+from msgspec.structs import asdict
+from msgspec.structs import replace as changed
+
+from tael_sandbox.control import Controls, NotPossible, Unknown, dispatch, read
 from tael_sandbox.views import PaidView
 from tael_sandbox.web import Answer, Request, as_json
-from tael_sandbox.wechat import handoff, user
+from tael_sandbox.wechat import handoff, money_back, user
 from tael_sandbox.wechat.create import code_url
 from tael_sandbox.wechat.funds import Funded
 from tael_sandbox.wechat.keys import Keyring
-from tael_sandbox.wechat.merchants import Merchant
-from tael_sandbox.wechat.money_back import HANDLERS, first_or_named
+from tael_sandbox.wechat.merchants import About, Merchant
 from tael_sandbox.wechat.orders import Order
 from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import china_time
@@ -38,10 +38,7 @@ from tael_sandbox.wechat.views import (
 
 async def serve(wechat: Wechat, name: str, request: Request) -> Answer:
     """Answer one control call. Raises ``Unknown`` and ``NotPossible``."""
-    handler = _HANDLERS.get((request.method, name.partition("/")[0]))
-    if handler is None:
-        raise Unknown("no such control")
-    return await handler(wechat, name, request)
+    return await dispatch(wechat, _CONTROLS, name, request)
 
 
 def paid(wechat: Wechat) -> dict[str, PaidView]:
@@ -60,15 +57,15 @@ async def create_merchant(wechat: Wechat, said: NewMerchant) -> Merchant:
     if not mchid.isalnum() or not mchid.isascii() or len(mchid) > 32 or wechat.merchants.get(mchid) is not None:
         raise NotPossible(f"merchant number {mchid} is taken or not usable")
     keys = await asyncio.to_thread(Keyring.generate, mchid, now_ms=wechat.clock.now_ms())
-    merchant = Merchant(
-        mchid=mchid,
+    about = About(
+        place=len(wechat.merchants),
         appids=said.appids or (f"wx{wechat.ids.hexadecimal(16, 'appid', mchid)}",),
         mode=said.mode,
-        keys=keys,
         notify_by_public_key=said.notify_by_public_key,
         fee_per_10000=said.fee_per_10000,
         settles_after_s=said.settles_after_s,
     )
+    merchant = Merchant(mchid, about, keys)
     wechat.merchants.save(merchant)
     wechat.record(Funded(mchid, wechat.clock.now_ms(), said.balance_minor))
     return merchant
@@ -83,11 +80,11 @@ def view_merchant(wechat: Wechat, merchant: Merchant) -> MerchantView:
     )
     return MerchantView(
         mchid=merchant.mchid,
-        appid=merchant.appids[0],
-        appids=merchant.appids,
-        mode=merchant.mode,
-        notify_by_public_key=merchant.notify_by_public_key,
-        fee_per_10000=merchant.fee_per_10000,
+        appid=merchant.about.appids[0],
+        appids=merchant.about.appids,
+        mode=merchant.about.mode,
+        notify_by_public_key=merchant.about.notify_by_public_key,
+        fee_per_10000=merchant.about.fee_per_10000,
         serial=keys.merchant_serial,
         private_key_pem=keys.merchant_key_pem,
         private_key_path=str(folder / "merchant_key.pem"),
@@ -170,9 +167,9 @@ async def _touch(wechat: Wechat, name: str, request: Request) -> Answer:
 
 
 async def _orders(wechat: Wechat, name: str, request: Request) -> Answer:
-    number = parse_qs(request.query).get("out_trade_no")
+    number = request.asked.get("out_trade_no")
     if number is not None:
-        return as_json([view_order(find_order(wechat, Touch(out_trade_no=number[-1])))])
+        return as_json([view_order(find_order(wechat, Touch(out_trade_no=number)))])
     return as_json([view_order(order) for order in wechat.orders])
 
 
@@ -184,20 +181,16 @@ async def _post_merchants(wechat: Wechat, name: str, request: Request) -> Answer
     mchid = name.partition("/")[2]
     if not mchid:
         return as_json(view_merchant(wechat, await create_merchant(wechat, read(request, NewMerchant))), status=201)
-    change, merchant = read(request, ChangeMerchant), first_or_named(wechat, mchid)
-    changed = replace(merchant, mode=change.mode or merchant.mode)
-    if change.notify_by_public_key is not None:
-        changed = replace(changed, notify_by_public_key=change.notify_by_public_key)
-    if change.settles_after_s is not None:
-        changed = replace(changed, settles_after_s=change.settles_after_s)
-    changed = replace(changed, quota=change.quota or changed.quota)
-    wechat.merchants.save(changed)
-    return as_json(view_merchant(wechat, changed))
+    change, merchant = read(request, ChangeMerchant), wechat.merchants.first_or_named(mchid)
+    said = {name: value for name, value in asdict(change).items() if value is not None}
+    merchant = replace(merchant, about=changed(merchant.about, **said))
+    wechat.merchants.save(merchant)
+    return as_json(view_merchant(wechat, merchant))
 
 
 async def _rotate(wechat: Wechat, name: str, request: Request) -> Answer:
     said = read(request, Rotate)
-    merchant = first_or_named(wechat, said.mchid)
+    merchant = wechat.merchants.first_or_named(said.mchid)
     keys = merchant.keys
     if said.stage in ("add", "all"):
         keys = await asyncio.to_thread(keys.with_certificate, now_ms=wechat.clock.now_ms())
@@ -206,11 +199,7 @@ async def _rotate(wechat: Wechat, name: str, request: Request) -> Answer:
     if said.stage in ("retire", "all"):
         keys = keys.retired()
     wechat.merchants.save(replace(merchant, keys=keys))
-    return as_json(view_merchant(wechat, first_or_named(wechat, merchant.mchid)))
-
-
-async def _faults(wechat: Wechat, name: str, request: Request) -> Answer:
-    return await arm(wechat.faults, request)
+    return as_json(view_merchant(wechat, wechat.merchants.owner(merchant.mchid)))
 
 
 async def _handoff(wechat: Wechat, name: str, request: Request) -> Answer:
@@ -219,13 +208,12 @@ async def _handoff(wechat: Wechat, name: str, request: Request) -> Answer:
     return as_json(view_order(handoff.open_app(wechat, read(request, handoff.AppParams))))
 
 
-_HANDLERS: dict[tuple[str, str], Callable[[Wechat, str, Request], Awaitable[Answer]]] = {
+_CONTROLS: Controls[Wechat] = {
     **{("POST", name): _touch for name in ("pay", "scan", "decline", "expire", "refund", "renotify")},
     ("GET", "orders"): _orders,
     ("GET", "merchants"): _merchants,
     ("POST", "merchants"): _post_merchants,
     ("POST", "rotate"): _rotate,
-    **{(method, "faults"): _faults for method in ("GET", "POST", "DELETE")},
     ("POST", "handoff"): _handoff,
-    **HANDLERS,
+    **money_back.CONTROLS,
 }

@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from tael_sandbox.china_time import CHINA
 from tael_sandbox.wechat.bodies import check_url, missing, read
 from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.orders import PAID_STATES, Method, Order, Placed, Reissued, Terms
 from tael_sandbox.wechat.refusals import Detail, Refusal
 from tael_sandbox.wechat.state import Wechat
-from tael_sandbox.wechat.transaction import CHINA
 
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
@@ -101,7 +101,7 @@ def _check_owner(wechat: Wechat, merchant: Merchant, body: Body) -> None:
         raise Refusal("MCH_NOT_EXISTS")
     if body.mchid != merchant.mchid:
         raise Refusal("NO_AUTH")
-    if body.appid not in merchant.appids:
+    if body.appid not in merchant.about.appids:
         raise Refusal("APPID_MCHID_NOT_MATCH")
 
 

@@ -74,7 +74,6 @@ def _order(wechat: Wechat, prepay_id: str, *, appid: str, method: str) -> Order:
 
 
 def _check_signature(wechat: Wechat, order: Order, message: str, signature: str) -> None:
-    merchant = wechat.merchants.get(order.mchid)
-    assert merchant is not None, "orders belong to merchants that exist"
+    merchant = wechat.merchants.owner(order.mchid)
     if not is_signed(merchant.keys.merchant_public, message.encode(), signature):
         raise ClientRefuses("the signature is wrong")

@@ -8,12 +8,9 @@ POST users                                                          tell the pla
 POST funds                                                          bring money in or take it out
 """
 
-from collections.abc import Awaitable, Callable
-
-from tael_sandbox.control import NotPossible, Unknown, read
+from tael_sandbox.control import Controls, NotPossible, Unknown, read
 from tael_sandbox.web import Answer, Request, as_json
 from tael_sandbox.wechat.funds import Funded
-from tael_sandbox.wechat.merchants import Merchant
 from tael_sandbox.wechat.refunds import Refund, RefundEnded, RefundState
 from tael_sandbox.wechat.state import Wechat
 from tael_sandbox.wechat.transaction import china_time
@@ -30,14 +27,6 @@ from tael_sandbox.wechat.views import (
 
 _REFUND_ENDS: dict[str, RefundState] = {"settle": "SUCCESS", "close": "CLOSED", "abnormal": "ABNORMAL"}
 _TRANSFER_ENDS: dict[str, TransferState] = {"confirm": "SUCCESS", "fail": "FAIL", "cancel": "CANCELLED"}
-
-
-def first_or_named(wechat: Wechat, mchid: str) -> Merchant:
-    """The named merchant; the first one when no name is given. Raises ``Unknown``."""
-    found = wechat.merchants.get(mchid) if mchid else next(iter(wechat.merchants.all()), None)
-    if found is None:
-        raise Unknown("no such merchant")
-    return found
 
 
 async def _refunds(wechat: Wechat, name: str, request: Request) -> Answer:
@@ -97,7 +86,7 @@ async def _name_user(wechat: Wechat, name: str, request: Request) -> Answer:
 
 async def _fund(wechat: Wechat, name: str, request: Request) -> Answer:
     said = read(request, Fund)
-    mchid = first_or_named(wechat, said.mchid).mchid
+    mchid = wechat.merchants.first_or_named(said.mchid).mchid
     if wechat.balance(mchid) + said.amount_minor < 0:
         raise NotPossible(f"the balance is {wechat.balance(mchid)}")
     wechat.record(Funded(mchid, wechat.clock.now_ms(), said.amount_minor))
@@ -147,7 +136,7 @@ def _view_transfer(transfer: Transfer) -> TransferView:
     )
 
 
-HANDLERS: dict[tuple[str, str], Callable[[Wechat, str, Request], Awaitable[Answer]]] = {
+CONTROLS: Controls[Wechat] = {
     ("GET", "refunds"): _refunds,
     ("POST", "refunds"): _end_refund,
     ("GET", "transfers"): _transfers,

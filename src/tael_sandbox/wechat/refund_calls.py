@@ -176,5 +176,5 @@ def _accepted(wechat: Wechat, merchant: Merchant, paid: Paid, out_refund_no: str
         payer_minor=terms.refund_minor - coupon,
         coupon_minor=coupon,
         fee_minor=fee,
-        settles_ms=now_ms + merchant.settles_after_s * 1000 if merchant.settles_after_s else 0,
+        settles_ms=now_ms + merchant.about.settles_after_s * 1000 if merchant.about.settles_after_s else 0,
     )

@@ -48,7 +48,7 @@ class Wechat(State):
 
     def __init__(self, world: World) -> None:
         """Load the merchants; the journal's replay brings the rest."""
-        super().__init__(world, faults=FAULTS)
+        super().__init__(world, name=NAME, faults=FAULTS)
         self.merchants = Merchants(world.folder / "merchants")
         self.orders = Orders()
         self.refunds = Refunds()

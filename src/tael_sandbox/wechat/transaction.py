@@ -1,12 +1,12 @@
 """A transaction as a query shows it and as a notice carries it."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
+from tael_sandbox.china_time import CHINA
 from tael_sandbox.wechat.orders import PAID_STATES, Method, Order, Paid, State
 
-CHINA = timezone(timedelta(hours=8))
 _TRADE_TYPES: dict[Method, str] = {"native": "NATIVE", "jsapi": "JSAPI", "app": "APP", "h5": "MWEB"}
 _STATE_WORDS: dict[State, str] = {
     "NOTPAY": "订单未支付",

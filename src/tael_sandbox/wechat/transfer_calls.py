@@ -90,7 +90,7 @@ def ask(wechat: Wechat, merchant: Merchant, *, raw: bytes, serial: str) -> Accep
     ``Refusal``.
     """
     body = read(_DECODER, raw)
-    if body.appid not in merchant.appids:
+    if body.appid not in merchant.about.appids:
         raise Refusal("APPID_MCHID_NOT_MATCH")
     if body.notify_url:
         check_url(wechat, body.notify_url)
@@ -131,7 +131,7 @@ def cancel(wechat: Wechat, merchant: Merchant, *, out_bill_no: str) -> Cancellat
         raise Refusal("INVALID_REQUEST", message="当前状态不允许撤销")
     now_ms = wechat.clock.now_ms()
     if transfer.state not in ("CANCELING", "CANCELLED"):
-        after_ms = merchant.settles_after_s * 1000
+        after_ms = merchant.about.settles_after_s * 1000
         then = Next(now_ms + after_ms, "CANCELLED") if after_ms else None
         wechat.record(TransferMoved(merchant.mchid, out_bill_no, now_ms, "CANCELING", next=then))
         transfer = _found(wechat, merchant, out_bill_no)
@@ -187,10 +187,10 @@ def _bad_name(issue: str) -> Refusal:
 
 def _platform_key(merchant: Merchant, serial: str) -> RSAPrivateKey | None:
     keys = merchant.keys
-    if serial == keys.public_key_id and merchant.mode != "certificate":
+    if serial == keys.public_key_id and merchant.about.mode != "certificate":
         return keys.public_key
     served = {one.serial: one.key for one in keys.certificates}
-    return served.get(serial.upper()) if merchant.mode != "public_key" else None
+    return served.get(serial.upper()) if merchant.about.mode != "public_key" else None
 
 
 def _terms(body: Body, name: str) -> TransferTerms:
@@ -210,7 +210,7 @@ def _terms(body: Body, name: str) -> TransferTerms:
 def _accept(wechat: Wechat, merchant: Merchant, out_bill_no: str, terms: TransferTerms) -> Transfer:
     now_ms, name = wechat.clock.now_ms(), (merchant.mchid, out_bill_no)
     flaw = _flaw(wechat, merchant, terms)
-    soon_ms, late_ms = now_ms + max(1, merchant.settles_after_s) * 1000, now_ms + _DAY_MS
+    soon_ms, late_ms = now_ms + max(1, merchant.about.settles_after_s) * 1000, now_ms + _DAY_MS
     then = Next(soon_ms, "FAIL", flaw) if flaw else Next(late_ms, "FAIL", OVERDUE)
     wechat.record(
         TransferAsked(
@@ -235,7 +235,7 @@ def _flaw(wechat: Wechat, merchant: Merchant, terms: TransferTerms) -> str:
     known = wechat.transfers.names.get(terms.openid, "")
     if terms.user_name and known and terms.user_name != known:
         return "NAME_NOT_CORRECT"
-    quota = merchant.quota
+    quota = merchant.about.quota
     if quota == NO_QUOTA:
         return ""
     if 0 < quota.single_minor < terms.amount_minor:

@@ -28,8 +28,7 @@ def pay(
     """
     if not force:
         _must_be_open(order)
-    merchant = wechat.merchants.get(order.mchid)
-    assert merchant is not None, "orders belong to merchants that exist"
+    merchant = wechat.merchants.owner(order.mchid)
     total_minor = order.terms.total_minor if amount_minor is None else amount_minor
     if total_minor < 1 or not 0 <= coupon_minor <= total_minor:
         raise NotPossible("the amount must be positive and cover the coupon")
