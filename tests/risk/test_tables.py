@@ -141,6 +141,12 @@ def test_facts_that_the_engine_cannot_read_let_nothing_pass() -> None:
     assert RiskOutcome.PASS not in {one.outcome for one in found}
 
 
+@pytest.mark.parametrize("fact", [object(), 10**40, "\ud800", {1: 2}, b"bytes"], ids=lambda fact: type(fact).__name__)
+def test_a_fact_that_the_engine_cannot_take_lets_nothing_pass(fact: object) -> None:
+    decision = Decision(checked(shipped()))
+    assert decision.decide([next(sample_facts()) | {"payee": fact}]) == [FAILED]  # type: ignore[dict-item]
+
+
 # What stands in the database although it was never checked: somebody wrote it there, or an engine changed its mind.
 BROKEN: list[tuple[str, JsonValue]] = [
     ("an empty document", {}),
