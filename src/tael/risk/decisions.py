@@ -79,8 +79,8 @@ class Decision:
                 [{"key": "rules", "context": dict(facts)} for facts in questions], {"trace": True}
             )
         except Exception as problem:  # noqa: BLE001
-            # A fact that it cannot take is a TypeError, a ValueError, an OverflowError or, when its own JSON refuses it,
-            # a bare Exception, so nothing narrower can be caught. Whichever it is, nothing passes.
+            # A fact that it cannot take is a TypeError, a ValueError, an OverflowError or, when its own JSON refuses
+            # it, a bare Exception, so nothing narrower can be caught. Whichever it is, nothing passes.
             _log.error("risk.rules_failed", error=_first_line(problem))
             return [FAILED] * len(questions)
         return [self._finding(facts, answer) for facts, answer in zip(questions, answers, strict=True)]
