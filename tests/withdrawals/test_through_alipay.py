@@ -1,68 +1,25 @@
 """Withdrawals through the Alipay simulator with two merchant accounts: a final no for lack of money moves to the next
 one, with a new number."""
 
-import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 import pytest
 
 from shop import BOOK, Shop
-from tael import routing
 from tael.channels.accounts import AccountRow
-from tael.guard import keys
-from tael.ledger import AccountId, BookId, Posting, balance, posting_id, require_posted
-from tael.ledger.verify import verify
-from tael.routing import Route
 from tael_sandbox import Fault, NewAlipayMerchant
-from tael_sandbox.alipay.views import AlipayMerchantView
 
-LADDER = (10, 20, 30, 60, 120, 300, 600)
+from .payout_desk import PayoutDesk, furnish
 
 
-@dataclass(slots=True)
-class Desk:
+class Desk(PayoutDesk):
     """A shop that pays Alipay users through two merchant accounts; the first choice has 10.00, the second plenty."""
 
-    shop: Shop
-    merchants: list[AlipayMerchantView]
-    li: str
-    account: str
-    payee: str
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
-
     async def ask(self, amount: int) -> str:
-        """A withdrawal that li has approved."""
-        number = next(self.numbers)
-        body = {
-            "account_id": self.account, "payee_id": self.payee, "amount": amount, "currency": "CNY",
-            "description": f"提现 {number}",
-        }  # fmt: skip
-        answer = await self.shop.http.post("/v1/withdrawals", json=body, headers={"Idempotency-Key": f"wd-{number}"})
-        assert answer.status_code == 201, answer.text
-        no = answer.json()["order_no"]
-        approved = await self.shop.http.post(
-            f"/v1/withdrawals/{no}/approve", json={}, headers={"Authorization": f"Bearer {self.li}"}
-        )
-        assert approved.json()["state"] == "approved", approved.text
-        await self.shop.system.payer.run_due()
+        """A withdrawal that li has approved, and that Alipay was asked for."""
+        no = await self.approved(amount)
+        await self.pay()
         return no
-
-    async def view(self, no: str) -> dict[str, object]:
-        return (await self.shop.http.get(f"/v1/withdrawals/{no}")).json()
-
-    async def climb(self, no: str, until: str) -> dict[str, object]:
-        for pause in LADDER:
-            if (await self.view(no))["state"] == until:
-                break
-            await self.shop.advance(pause)
-            await self.shop.system.payer.run_due()
-        return await self.view(no)
-
-    async def money(self) -> tuple[int, int]:
-        async with self.shop.db.transaction() as tx:
-            found = await balance(tx, BookId(BOOK), AccountId(int(self.account)))
-        return found.total, found.held
 
     async def paid(self) -> int:
         """What Alipay has really paid."""
@@ -72,42 +29,26 @@ class Desk:
 
 @pytest.fixture
 async def desk(shop: Shop) -> AsyncIterator[Desk]:
-    system, now = shop.system, shop.clock.now()
-    merchants = [
-        await shop.sim.alipay.create_merchant(NewAlipayMerchant(balance_minor=money)) for money in (1_000, 10_000_000)
-    ]
-    async with shop.db.transaction() as tx:
-        for place, merchant in enumerate(merchants):
-            row = AccountRow(
-                book=BOOK, id=system.platform.ids.next(), name=f"alipay-{place}", channel="alipay", mode="test",
-                state="active", mchid=merchant.seller_id, appid=merchant.app_id,
-                base_url=merchant.gateway.removesuffix("/gateway.do"), config={},
-                secret_refs={
-                    "app_private_key": f"file:{merchant.private_key_path}",
-                    "app_cert": f"file:{merchant.app_certificate_path}",
-                    "alipay_cert": f"file:{merchant.alipay_certificate_path}",
-                    "alipay_root_cert": f"file:{merchant.alipay_root_path}",
-                },
-                qps={}, changed_at=now,
-            )  # fmt: skip
-            await system.platform.accounts.add(tx, row)
-            await routing.put_route(tx, Route(BOOK, "payout", row.id, "CNY", "alipay", row.name, place), now=now)
-        li = await keys.issue(tx, book=BOOK, mode="test", pepper=system.parts.key_ring.pepper, now=now, person="li")
-    assert await system.platform.accounts.refresh(shop.db) == []
-    account = await shop.account()
-    async with shop.db.transaction() as tx:
-        funder = system.platform.accounts.get(book=BOOK, id=shop.merchant_account)
-        fund = Posting(
-            book=BookId(BOOK), id=posting_id("test", "fund"), credit=AccountId(int(account)), amount=100_000,
-            debit=await system.platform.chart.receivable(tx, funder, "CNY", now=now), currency="CNY", code=1,
+    rows: list[AccountRow] = []
+    for place, money in enumerate((1_000, 10_000_000)):
+        merchant = await shop.sim.alipay.create_merchant(NewAlipayMerchant(balance_minor=money))
+        row = AccountRow(
+            book=BOOK, id=shop.system.platform.ids.next(), name=f"alipay-{place}", channel="alipay", mode="test",
+            state="active", mchid=merchant.seller_id, appid=merchant.app_id,
+            base_url=merchant.gateway.removesuffix("/gateway.do"), config={},
+            secret_refs={
+                "app_private_key": f"file:{merchant.private_key_path}",
+                "app_cert": f"file:{merchant.app_certificate_path}",
+                "alipay_cert": f"file:{merchant.alipay_certificate_path}",
+                "alipay_root_cert": f"file:{merchant.alipay_root_path}",
+            },
+            qps={}, changed_at=shop.clock.now(),
         )  # fmt: skip
-        require_posted(await system.platform.ledger.post(tx, [fund], now=now))
-    body = {"owner": "1001", "kind": "alipay_user", "number": "2088123412341234", "identity_type": "ALIPAY_USER_ID"}
-    payee = await shop.http.post("/v1/payees", json=body)
-    assert payee.status_code == 201, payee.text
-    yield Desk(shop, merchants, li, account, payee.json()["id"])
-    report = await verify(shop.db, BookId(BOOK))
-    assert report.ok, report
+        rows.append(row)
+    payee = {"kind": "alipay_user", "number": "2088123412341234", "identity_type": "ALIPAY_USER_ID"}
+    opened = Desk(**await furnish(shop, payee, rows))
+    yield opened
+    await opened.check()
 
 
 async def test_paid_by_the_first(desk: Desk) -> None:

@@ -1,82 +1,40 @@
 """Withdrawals through the 99bill simulator with two members: only what stands inside a sealed answer moves money, and a
 bank may send a payout back for seven days."""
 
-import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
 from shop import BOOK, Shop
-from tael import alerts, routing
+from tael import alerts
 from tael.channels.accounts import AccountRow
-from tael.guard import keys
-from tael.ledger import AccountId, BookId, Posting, balance, posting_id, require_posted
-from tael.ledger.verify import verify
-from tael.routing import Route
 from tael_sandbox import Bill99MerchantView, Fault, NewBill99Merchant
 
-LADDER = (10, 20, 30, 60, 120, 300, 600)
+from .payout_desk import PayoutDesk, furnish
+
 DAY_S = 86_400
 BALANCES = (1_000, 10_000_000)
 
 
-@dataclass(slots=True)
-class Desk:
+@dataclass(kw_only=True)
+class Desk(PayoutDesk):
     """A shop that pays bank cards through two members of 99bill: the first choice has 10.00, the second plenty. Orders
     end when the test says so."""
 
-    shop: Shop
     members: list[Bill99MerchantView]
-    li: str
-    account: str
-    payee: str
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     async def ask(self, amount: int) -> str:
         """A withdrawal that li has approved, and that 99bill was asked for."""
-        number = next(self.numbers)
-        body = {
-            "account_id": self.account, "payee_id": self.payee, "amount": amount, "currency": "CNY",
-            "description": f"提现 {number}",
-        }  # fmt: skip
-        answer = await self.shop.http.post("/v1/withdrawals", json=body, headers={"Idempotency-Key": f"wd-{number}"})
-        assert answer.status_code == 201, answer.text
-        no = answer.json()["order_no"]
-        approved = await self.shop.http.post(
-            f"/v1/withdrawals/{no}/approve", json={}, headers={"Authorization": f"Bearer {self.li}"}
-        )
-        assert approved.json()["state"] == "approved", approved.text
-        await self.shop.system.payer.run_due()
+        no = await self.approved(amount)
+        await self.pay()
         return no
-
-    async def view(self, no: str) -> dict[str, object]:
-        return (await self.shop.http.get(f"/v1/withdrawals/{no}")).json()
-
-    async def state(self, no: str) -> str:
-        return (await self.view(no))["state"]
-
-    async def attempts(self, no: str) -> list[str]:
-        return [one["attempt_no"] for one in (await self.view(no))["attempts"]]
-
-    async def climb(self, no: str, until: str) -> dict[str, object]:
-        for pause in LADDER:
-            if await self.state(no) == until:
-                break
-            await self.shop.advance(pause)
-            await self.shop.system.payer.run_due()
-        return await self.view(no)
 
     async def days(self, count: int) -> None:
         """Let days pass, and do each day what is due."""
         for _ in range(count):
             await self.shop.advance(DAY_S)
             await self.shop.system.payer.run_due()
-
-    async def money(self) -> tuple[int, int]:
-        async with self.shop.db.transaction() as tx:
-            found = await balance(tx, BookId(BOOK), AccountId(int(self.account)))
-        return found.total, found.held
 
     async def paid(self) -> int:
         """What 99bill has really paid, and did not get back."""
@@ -94,43 +52,23 @@ class Desk:
 
 @pytest.fixture
 async def desk(shop: Shop) -> AsyncIterator[Desk]:
-    system, now, sim = shop.system, shop.clock.now(), shop.sim.bill99
+    sim = shop.sim.bill99
     members = [await sim.create_merchant(NewBill99Merchant(settle_s=0, balance_minor=money)) for money in BALANCES]
-    async with shop.db.transaction() as tx:
-        for place, member in enumerate(members):
-            row = AccountRow(
-                book=BOOK, id=system.platform.ids.next(), name=f"bill99-{place}", channel="bill99", mode="test",
-                state="active", mchid=member.member_code, appid="", base_url=member.base_url, config={},
-                secret_refs={
-                    "member_key": f"file:{member.private_key_path}",
-                    "bill99_certificate": f"file:{member.bill99_certificate_path}",
-                },
-                qps={}, changed_at=now,
-            )  # fmt: skip
-            await system.platform.accounts.add(tx, row)
-            await routing.put_route(tx, Route(BOOK, "payout", row.id, "CNY", "bill99", row.name, place), now=now)
-        li = await keys.issue(tx, book=BOOK, mode="test", pepper=system.parts.key_ring.pepper, now=now, person="li")
-    assert await system.platform.accounts.refresh(shop.db) == []
-    account = await shop.account()
-    async with shop.db.transaction() as tx:
-        funder = system.platform.accounts.get(book=BOOK, id=shop.merchant_account)
-        fund = Posting(
-            book=BookId(BOOK), id=posting_id("test", "fund"), credit=AccountId(int(account)), amount=100_000,
-            debit=await system.platform.chart.receivable(tx, funder, "CNY", now=now), currency="CNY", code=1,
-        )  # fmt: skip
-        require_posted(await system.platform.ledger.post(tx, [fund], now=now))
-    body = {
-        "owner": "1001",
-        "kind": "bank_card",
-        "number": "6222020200012345678",
-        "holder": "王小明",
-        "bank": "工商银行",
-    }
-    payee = await shop.http.post("/v1/payees", json=body)
-    assert payee.status_code == 201, payee.text
-    yield Desk(shop, members, li, account, payee.json()["id"])
-    report = await verify(shop.db, BookId(BOOK))
-    assert report.ok, report
+    rows = [
+        AccountRow(
+            book=BOOK, id=shop.system.platform.ids.next(), name=f"bill99-{place}", channel="bill99", mode="test",
+            state="active", mchid=member.member_code, appid="", base_url=member.base_url, config={},
+            secret_refs={
+                "member_key": f"file:{member.private_key_path}",
+                "bill99_certificate": f"file:{member.bill99_certificate_path}",
+            },
+            qps={}, changed_at=shop.clock.now(),
+        ) for place, member in enumerate(members)
+    ]  # fmt: skip
+    payee = {"kind": "bank_card", "number": "6222020200012345678", "holder": "王小明", "bank": "工商银行"}
+    opened = Desk(members=members, **await furnish(shop, payee, rows))
+    yield opened
+    await opened.check()
 
 
 @pytest.mark.parametrize(("end", "code", "finally_", "left"), [

@@ -1,108 +1,45 @@
 """Withdrawals through the WeChat Pay simulator, over HTTP on both sides: confirmed, lost, late, refused, poor."""
 
-import itertools
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
-import httpx2
 import pytest
 
 from shop import BOOK, Shop
 from tael import routing
-from tael.guard import keys
-from tael.ledger import AccountId, BookId, balance, posting_id, require_posted
-from tael.ledger import Posting as LedgerPosting
-from tael.ledger.verify import verify
 from tael.routing import Route
 from tael_sandbox import Fault
 
-LADDER = (10, 20, 30, 60, 120, 300, 600, 1800)
+from .payout_desk import PayoutDesk, furnish
+
 CONFIG = """{"transfer_scene_id": "1000",
              "transfer_scene_report_infos": "[{\\"info_type\\": \\"活动名称\\", \\"info_content\\": \\"提现\\"}]"}"""
 
 
-@dataclass(slots=True)
-class Desk:
-    """A shop that pays out: a funded account, a bound WeChat user, and a second person to approve."""
-
-    shop: Shop
-    li: str
-    account: str
-    payee: str
-    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+class Desk(PayoutDesk):
+    """A shop that pays WeChat users."""
 
     async def ask(self, amount: int = 5_000) -> str:
-        """A withdrawal that li has approved."""
-        number = next(self.numbers)
-        body = {
-            "account_id": self.account, "payee_id": self.payee, "amount": amount, "currency": "CNY",
-            "description": f"提现 {number}",
-        }  # fmt: skip
-        answer = await self.shop.http.post("/v1/withdrawals", json=body, headers={"Idempotency-Key": f"wd-{number}"})
-        assert answer.status_code == 201, answer.text
-        no = answer.json()["order_no"]
-        mine = await self.shop.http.post(f"/v1/withdrawals/{no}/approve", json={})
-        assert mine.json()["code"] == "self_approval"
-        approved = await self.as_li("POST", f"/v1/withdrawals/{no}/approve")
-        assert approved.json()["state"] == "approved"
-        return no
-
-    async def as_li(self, method: str, path: str) -> httpx2.Response:
-        body = {"json": {}} if method == "POST" else {}
-        return await self.shop.http.request(method, path, headers={"Authorization": f"Bearer {self.li}"}, **body)
-
-    async def pay(self) -> None:
-        await self.shop.system.payer.run_due()
-
-    async def view(self, no: str) -> dict[str, object]:
-        return (await self.shop.http.get(f"/v1/withdrawals/{no}")).json()
-
-    async def climb(self, no: str, until: str) -> dict[str, object]:
-        """Let time pass rung by rung until the order is in a state."""
-        for pause in LADDER:
-            if (await self.view(no))["state"] == until:
-                break
-            await self.shop.advance(pause)
-            await self.pay()
-        return await self.view(no)
+        """A withdrawal that li has approved, and that nobody was asked for yet."""
+        return await self.approved(amount)
 
     async def attempt(self, no: str) -> str:
         """Our number at the channel."""
-        return (await self.view(no))["attempts"][-1]["attempt_no"]
-
-    async def money(self) -> tuple[int, int]:
-        async with self.shop.db.transaction() as tx:
-            found = await balance(tx, BookId(BOOK), AccountId(int(self.account)))
-        return found.total, found.held
+        return (await self.attempts(no))[-1]
 
 
 @pytest.fixture
-async def desk(shop: Shop) -> Desk:
-    system = shop.system
+async def desk(shop: Shop) -> AsyncIterator[Desk]:
     async with shop.db.transaction() as tx:
         await tx.execute(
             "update merchant_account set config = config || $1::jsonb, changed_at = changed_at + interval '1 s'", CONFIG
         )
         route = Route(BOOK, "payout", shop.merchant_account, "CNY", "wechat", "sandbox", 0)
         await routing.put_route(tx, route, now=shop.clock.now())
-        li = await keys.issue(
-            tx, book=BOOK, mode="test", pepper=system.parts.key_ring.pepper, now=shop.clock.now(), person="li"
-        )
-    assert await system.platform.accounts.refresh(shop.db) == []
-    account = await shop.account()
-    async with shop.db.transaction() as tx:
-        merchant = system.platform.accounts.get(book=BOOK, id=shop.merchant_account)
-        receivable = await system.platform.chart.receivable(tx, merchant, "CNY", now=shop.clock.now())
-        fund = LedgerPosting(
-            book=BookId(BOOK), id=posting_id("test", "fund"), debit=receivable, credit=AccountId(int(account)),
-            amount=100_000, currency="CNY", code=1,
-        )  # fmt: skip
-        require_posted(await system.platform.ledger.post(tx, [fund], now=shop.clock.now()))
-    body = {"owner": "1001", "kind": "wechat_user", "number": "oUser1", "app_id": merchant.appid, "holder": "张三"}
-    payee = await shop.http.post("/v1/payees", json=body)
-    assert payee.status_code == 201, payee.text
-    yield Desk(shop, li, account, payee.json()["id"])
-    report = await verify(shop.db, BookId(BOOK))
-    assert report.ok, report
+    appid = shop.system.platform.accounts.get(book=BOOK, id=shop.merchant_account).appid
+    payee = {"kind": "wechat_user", "number": "oUser1", "app_id": appid, "holder": "张三"}
+    opened = Desk(**await furnish(shop, payee))
+    yield opened
+    await opened.check()
 
 
 async def paid_at_wechat(desk: Desk) -> int:
