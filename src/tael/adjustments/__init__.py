@@ -12,7 +12,7 @@ async with db.transaction() as tx:                                   # a periodi
 """
 
 from tael.adjustments.deciding import Verdict, approve, cancel, expire, reject
-from tael.adjustments.desk import Adjustments, Answer
+from tael.adjustments.desk import Adjustments
 from tael.adjustments.legs import CODE, MOST_LEGS, Leg
 from tael.adjustments.lookup import KIND, AdjustmentNotFound, get, page
 from tael.adjustments.proposing import (
@@ -38,7 +38,6 @@ __all__ = [
     "AdjustmentNotReversible",
     "AdjustmentState",
     "Adjustments",
-    "Answer",
     "Leg",
     "LegsRefused",
     "NewAdjustment",

@@ -20,28 +20,10 @@ from tael.adjustments.views import adjustment_view
 from tael.approvals import Approval
 from tael.base.crash import crash_point
 from tael.base.db import Database
+from tael.base.errors import TaelError
 from tael.base.ids import Ids
-from tael.guard import (
-    Claim,
-    Fresh,
-    IdempotencyInFlight,
-    IdempotencyKeyReused,
-    InFlight,
-    Replay,
-    Reused,
-    begin,
-    finish,
-)
+from tael.guard import Answer, Claim, answered, begin, finish
 from tael.ledger import Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a request is answered, now or again."""
-
-    status: int
-    body: bytes
-    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +39,12 @@ class Adjustments:
         """Propose under an idempotency key; raises a refusal when nothing was stored."""
         async with self.db.transaction() as tx:
             (standing,) = await begin(tx, [claim], now=self.now())
-            match standing:
-                case Replay(status, body):
-                    return Answer(status, body, replayed=True)
-                case InFlight():
-                    raise IdempotencyInFlight
-                case Reused():
-                    raise IdempotencyKeyReused
-                case Fresh():
-                    proposed = await propose(tx, new, ids=self.ids, now=self.now())
+            said = answered(standing)
+            if isinstance(said, TaelError):
+                raise said
+            if said is not None:
+                return said
+            proposed = await propose(tx, new, ids=self.ids, now=self.now())
             body = adjustment_view(*proposed).model_dump_json().encode()
             await finish(tx, [(claim, 201, body)])
             crash_point("adjustment.propose_before_commit")

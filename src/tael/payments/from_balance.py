@@ -15,7 +15,7 @@ from tael.base.batch import Batcher
 from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.money import Money
-from tael.guard import Claim, begin, finish, free
+from tael.guard import Answer, Claim, answered, begin, finish, free
 from tael.ledger import AccountId, AccountNotFound, BookId, Posting, posting_id
 from tael.ledger.directory import find_accounts
 from tael.orders import (
@@ -34,11 +34,10 @@ from tael.orders import (
 )
 from tael.payments.chart import check_recipients
 from tael.payments.fulfilment import expect, want
-from tael.payments.handover import Answer, answer
+from tael.payments.handover import answer
 from tael.payments.kinds import PAYMENT
 from tael.payments.leaving_out import Refused, committed, require_all
 from tael.payments.platform import MAX_WAIT_MS, Platform
-from tael.payments.start import answered
 from tael.payments.views import order_event
 
 BALANCE = "balance"

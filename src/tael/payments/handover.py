@@ -16,7 +16,7 @@ from tael.base import outbox, tasks
 from tael.base.batch import Batcher
 from tael.base.crash import crash_point
 from tael.channels.contract import Operation, Outcome, PaymentHandoff, Result
-from tael.guard import Claim, finish
+from tael.guard import Answer, Claim, finish
 from tael.orders import (
     OPEN_ATTEMPT,
     UNPAID_ORDER,
@@ -34,15 +34,6 @@ from tael.payments.evidence import Exchange
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.settlement import RECOVERY
 from tael.payments.views import order_event, order_view
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What to answer: HTTP status, body as sent the first time, and whether it is a repetition."""
-
-    status: int
-    body: bytes
-    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from fastapi import Query, Response
 from pydantic import Field
 
 from tael.base.http import BadCursor, InvalidField
-from tael.payments.handover import Answer
+from tael.guard import Answer
 
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,19}$", description="`next` of the page before")]

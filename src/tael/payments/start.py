@@ -19,19 +19,7 @@ from tael.base.errors import TaelError
 from tael.base.money import Money
 from tael.base.tasks import NewTask
 from tael.channels.contract import MerchantAccount, Method
-from tael.guard import (
-    Claim,
-    Fresh,
-    IdempotencyInFlight,
-    IdempotencyKeyReused,
-    InFlight,
-    Replay,
-    Reused,
-    Standing,
-    begin,
-    finish,
-    free,
-)
+from tael.guard import Answer, Claim, answered, begin, finish, free
 from tael.orders import (
     OPEN_ATTEMPT,
     UNPAID_ORDER,
@@ -53,7 +41,7 @@ from tael.orders import (
 )
 from tael.payments.chart import check_recipients
 from tael.payments.fulfilment import want
-from tael.payments.handover import Answer, Begun, Handover, answer
+from tael.payments.handover import Begun, Handover, answer
 from tael.payments.kinds import Kind
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.settlement import RECOVERY
@@ -295,19 +283,6 @@ class PayIns:
         """Write down that an attempt is closed at its channel, while its order stays payable."""
         await save(tx, [], [move_attempt(attempt, AttemptState.CLOSED, now=self._platform.now())])
         await tasks.cancel(tx, RECOVERY, [(attempt.book, attempt.attempt_no)])
-
-
-def answered(standing: Standing) -> Answer | TaelError | None:
-    """The result of a request that is not ours to work on; None when it is."""
-    match standing:
-        case Replay(status, body):
-            return Answer(status, body, replayed=True)
-        case InFlight():
-            return IdempotencyInFlight()
-        case Reused():
-            return IdempotencyKeyReused()
-        case Fresh():
-            return None
 
 
 async def find_pay_in(tx: Tx, kind: Kind, *, book: int, order_no: str) -> tuple[Order, list[Attempt]]:

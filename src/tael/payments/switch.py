@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from tael.base.errors import TaelError
 from tael.channels.contract import PaymentState
+from tael.guard import Answer
 from tael.orders import attempts_of, find_order
-from tael.payments.handover import Answer, answer
+from tael.payments.handover import answer
 from tael.payments.platform import Platform
 from tael.payments.recover import Recovery
 from tael.payments.start import PayAgain, PayIns

@@ -21,7 +21,7 @@ from tael.base.errors import TaelError
 from tael.base.money import Money
 from tael.base.outbox import NewEvent
 from tael.base.tasks import NewTask
-from tael.guard import Claim, begin, finish, free
+from tael.guard import Answer, Claim, answered, begin, finish, free
 from tael.orders import (
     Attempt,
     AttemptState,
@@ -42,10 +42,8 @@ from tael.orders import (
 )
 from tael.payments.from_balance import BALANCE
 from tael.payments.fulfilment import waive
-from tael.payments.handover import Answer
 from tael.payments.leaving_out import LeftOut, Refused, committed, require_all
 from tael.payments.platform import Platform
-from tael.payments.start import answered
 from tael.payments.views import order_event
 from tael.refunds import entries, store
 from tael.refunds.said import KIND, Key, Row

@@ -8,6 +8,7 @@ from tael.base.errors import TaelError
 from tael.base.outbox import Event
 from tael.base.tasks import Done, Task, Verdict
 from tael.channels.contract import Outcome
+from tael.guard import Answer
 from tael.orders import (
     Attempt,
     AttemptState,
@@ -19,7 +20,6 @@ from tael.orders import (
     find_order,
 )
 from tael.payments import suspense
-from tael.payments.handover import Answer
 from tael.payments.kinds import KINDS, PAYMENT
 from tael.payments.notices import RefundTold
 from tael.payments.platform import MAX_WAIT_MS, Platform

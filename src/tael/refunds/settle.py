@@ -18,13 +18,12 @@ from tael.base.crash import crash_point
 from tael.base.db import Tx, UniqueViolation
 from tael.base.errors import TaelError
 from tael.channels.contract import RefundState
-from tael.guard import finish
+from tael.guard import Answer, finish
 from tael.ledger import Posting, require_posted
 from tael.orders import attempts_of, lock_by_attempt, lock_orders, save
 from tael.payments import evidence, suspense
 from tael.payments.alarms import REFUND_ABNORMAL, REFUND_CONTRADICTION
 from tael.payments.fulfilment import waive
-from tael.payments.handover import Answer
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.payments.views import order_event
 from tael.refunds import entries, store

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from tael.base.errors import JsonValue
 from tael.base.outbox import NewEvent
+from tael.guard import Answer
 from tael.orders import OPEN_ATTEMPT, Attempt, Order, OrderState
-from tael.payments.handover import Answer
 from tael.payments.views import View
 from tael.refunds.store import Refund, Source
 

@@ -17,7 +17,7 @@ from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.ids import Ids
 from tael.base.outbox import NewEvent
-from tael.guard import Claim, IdempotencyKeyReused, begin, finish, free
+from tael.guard import Answer, Claim, IdempotencyKeyReused, answered, begin, finish, free
 from tael.ledger import (
     HoldNotFound,
     HoldNotOpen,
@@ -28,9 +28,7 @@ from tael.ledger import (
     Result,
     require_posted,
 )
-from tael.payments.handover import Answer
 from tael.payments.leaving_out import LeftOut, Refused
-from tael.payments.start import answered
 from tael.transfers import store
 from tael.transfers.eligibility import Eligibility
 from tael.transfers.entries import linked, transfer_entries

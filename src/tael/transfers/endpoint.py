@@ -10,8 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tael.base.errors import TaelError
 from tael.base.http import strict_json
-from tael.guard import KeyRing, idempotency_key
-from tael.payments.handover import Answer
+from tael.guard import Answer, KeyRing, idempotency_key
 from tael.transfers.bodies import MANY, ONE, NewBatch, NewTransfer, batch_command, transfer_command
 from tael.transfers.transfer import StartBatch, StartTransfer, Transfers
 

@@ -15,7 +15,7 @@ from tael.base.crash import crash_point
 from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.money import Money
-from tael.guard import Claim, IdempotencyKeyReused, begin, finish
+from tael.guard import Answer, Claim, IdempotencyKeyReused, answered, begin, finish
 from tael.ledger import (
     AccountId,
     AccountNotFound,
@@ -29,9 +29,7 @@ from tael.ledger import (
     require_posted,
 )
 from tael.ledger.directory import find_accounts, named_account
-from tael.payments.handover import Answer
 from tael.payments.platform import Platform
-from tael.payments.start import answered
 from tael.transfers import store
 from tael.transfers.entries import FUNDS_FROZEN, hold_entry, release_entry
 from tael.transfers.store import Hold

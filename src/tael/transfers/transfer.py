@@ -17,8 +17,7 @@ from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.http import InvalidField
 from tael.base.money import MAX_MINOR, InvalidAmount, Money
-from tael.guard import Claim
-from tael.payments.handover import Answer
+from tael.guard import Answer, Claim
 from tael.payments.leaving_out import Refused, committed
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.transfers.committing import Asked, Commit, Form, Means

@@ -17,8 +17,8 @@ from tael.base.errors import TaelError
 from tael.base.ids import Ids
 from tael.base.outbox import NewEvent
 from tael.base.tasks import NewTask
+from tael.guard import Answer
 from tael.orders import NewOrder, Opened, Order, OrderState, move_order, open_orders, save
-from tael.payments.handover import Answer
 from tael.risk import Judgement, Question, Risk, RiskOutcome, RiskRefused, require_allowed
 from tael.withdrawals import store
 from tael.withdrawals.lookup import KIND, Details, all_about, content_of

@@ -17,22 +17,9 @@ from tael.base.crash import crash_point
 from tael.base.db import Tx
 from tael.base.errors import TaelError
 from tael.base.money import Money
-from tael.guard import (
-    Claim,
-    Fresh,
-    IdempotencyInFlight,
-    IdempotencyKeyReused,
-    InFlight,
-    Replay,
-    Reused,
-    Standing,
-    begin,
-    finish,
-    free,
-)
+from tael.guard import Answer, Claim, answered, begin, finish, free
 from tael.ledger import require_posted
 from tael.orders import NewOrder, Order
-from tael.payments.handover import Answer
 from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.risk import Risk
 from tael.withdrawals import entries
@@ -128,11 +115,11 @@ class Withdrawals:
         results: dict[str, Answer | TaelError] = {}
         fresh: list[_Intent] = []
         for intent, standing in zip(intents, standings, strict=True):
-            answered = _answered(standing)
-            if answered is None:
+            earlier = answered(standing)
+            if earlier is None:
                 fresh.append(intent)
             else:
-                results[intent.order.order_no] = answered
+                results[intent.order.order_no] = earlier
         results |= {one.order.order_no: refused[one.order.order_no] for one in fresh if one.order.order_no in refused}
         wanted = await self._check(tx, [one for one in fresh if one.order.order_no not in refused], results, now=now)
         said, opened = await self._steps.open(tx, wanted, now=now)
@@ -184,16 +171,3 @@ class Withdrawals:
                 why[order.order_no] = refusal
         if why:
             raise _Refused(why)
-
-
-def _answered(standing: Standing) -> Answer | TaelError | None:
-    """The result of a request that is not ours to work on; None when it is."""
-    match standing:
-        case Replay(status, body):
-            return Answer(status, body, replayed=True)
-        case InFlight():
-            return IdempotencyInFlight()
-        case Reused():
-            return IdempotencyKeyReused()
-        case Fresh():
-            return None
