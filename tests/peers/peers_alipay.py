@@ -14,6 +14,8 @@ import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from notice_endpoint import NoticeEndpoint
+
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / ".venv-peers"
 
@@ -97,32 +99,13 @@ class Client:
         await self._process.stdin.drain()
 
 
-class Ear:
+class Ear(NoticeEndpoint):
     """A notice endpoint that keeps bodies. It answers the texts of ``script`` one after the other, then ``success``."""
 
     def __init__(self) -> None:
-        self.url = ""
         self.heard: list[bytes] = []
         self.script: list[str] = []
 
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def listening(cls) -> AsyncGenerator["Ear"]:
-        ear = cls()
-        server = await asyncio.start_server(ear._converse, "127.0.0.1", 0)
-        ear.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/notice"
-        try:
-            yield ear
-        finally:
-            server.close()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-                self.heard.append(await reader.readexactly(int(headers["content-length"])))
-                text = self.script.pop(0) if self.script else "success"
-                writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def take(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        self.heard.append(body)
+        return 200, self.script.pop(0) if self.script else "success"

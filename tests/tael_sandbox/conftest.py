@@ -54,5 +54,5 @@ async def store(sim: Sandbox) -> AsyncIterator[Store]:
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
     """A notice endpoint that answers as Alipay wants."""
-    async with Door.open() as opened:
+    async with Door.listening() as opened:
         yield opened

@@ -1,12 +1,9 @@
 """A merchant's server that calls the simulated Alipay: signs requests by hand, checks replies and notices by hand."""
 
-import asyncio
 import base64
-import contextlib
 import json
 import re
 import ssl
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
 
@@ -17,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from notice_endpoint import NoticeEndpoint
 from tael_sandbox import AlipayMerchantView
 
 NUMBER = "A0000000001"
@@ -137,32 +135,12 @@ class Unsigned(Exception):
 
 
 @dataclass
-class Door:
-    """A notice endpoint. It answers the texts of ``script`` one after the other, then ``success``."""
+class Door(NoticeEndpoint):
+    """A notice endpoint. It answers the statuses and texts of ``script`` one after the other, then ``success``."""
 
-    url: str = ""
     script: list[tuple[int, str]] = field(default_factory=list)
     heard: list[bytes] = field(default_factory=list)
 
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def open(cls) -> AsyncGenerator["Door"]:
-        door = cls()
-        server = await asyncio.start_server(door._converse, "127.0.0.1", 0)
-        door.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/notice"
-        try:
-            yield door
-        finally:
-            server.close()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                length = re.search(r"content-length: (\d+)", head)
-                assert length is not None
-                self.heard.append(await reader.readexactly(int(length[1])))
-                status, text = self.script.pop(0) if self.script else (200, "success")
-                writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def take(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        self.heard.append(body)
+        return self.script.pop(0) if self.script else (200, "success")

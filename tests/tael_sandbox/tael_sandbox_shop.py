@@ -1,12 +1,9 @@
 """A merchant's server for tests of the sandbox: signs requests by hand, checks replies by hand, hears notices."""
 
-import asyncio
 import base64
-import contextlib
 import json
 import ssl
 import time
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import httpx2
@@ -17,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
+from notice_endpoint import NoticeEndpoint
 from tael_sandbox import MerchantView
 
 NOON_MS = 1_800_000_000_000
@@ -161,33 +159,12 @@ class Heard:
 
 
 @dataclass
-class Ear:
+class Ear(NoticeEndpoint):
     """A notice endpoint. It answers the statuses of ``script`` one after the other, then 204."""
 
-    url: str = ""
     script: list[int] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
 
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def listening(cls) -> AsyncGenerator["Ear"]:
-        ear = cls()
-        server = await asyncio.start_server(ear._converse, "127.0.0.1", 0)
-        ear.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/notice"
-        try:
-            yield ear
-        finally:
-            server.close()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = {
-                    name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
-                }
-                self.heard.append(Heard(headers, await reader.readexactly(int(headers["content-length"]))))
-                status = self.script.pop(0) if self.script else 204
-                writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def take(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+        self.heard.append(Heard({name.lower(): value for name, value in headers.items()}, body))
+        return self.script.pop(0) if self.script else 204, ""
