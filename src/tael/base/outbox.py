@@ -109,7 +109,7 @@ async def parked(tx: Tx, *, most: int) -> list[tuple[int, str, int]]:
 
 
 class Relay:
-    """Publishes until stopped: at once when this process emitted something, else every `poll_s` seconds."""
+    """Publishes until stopped: batch after batch while there is something, else every `poll_s` seconds."""
 
     def __init__(
         self,
@@ -120,22 +120,15 @@ class Relay:
         poll_s: float = 0.5,
     ) -> None:
         self._db, self._handlers, self._now, self._poll_s = db, handlers, now, poll_s
-        self._wake = asyncio.Event()
-        self._stopping = False
-
-    def wake(self) -> None:
-        """There is something to publish; pass this to `Tx.on_commit`."""
-        self._wake.set()
+        self._stopping = asyncio.Event()
 
     def stop(self) -> None:
         """Finish the batch under way and return from `run`."""
-        self._stopping = True
-        self._wake.set()
+        self._stopping.set()
 
     async def run(self) -> None:
         """Publish until `stop`. A failure is logged and tried again; events stay in the table meanwhile."""
-        while not self._stopping:
-            self._wake.clear()
+        while not self._stopping.is_set():
             try:
                 published = await publish_batch(self._db, self._handlers, now=self._now())
             except TaelError as problem:
@@ -145,7 +138,7 @@ class Relay:
                 _log.warning("outbox.batch_failed", exc_info=problem)
                 published = await self._singly()
             if published == 0:
-                await _wait(self._wake, self._poll_s)
+                await _wait(self._stopping, self._poll_s)
 
     async def _singly(self) -> int:
         try:
