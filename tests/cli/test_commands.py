@@ -56,7 +56,7 @@ def test_a_key_from_the_command_line_opens_the_api(
     up: tuple[subprocess.Popen[str], str], environment: dict[str, str]
 ) -> None:
     _, url = up
-    with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5)) as http:
+    with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5), timeout=60) as http:
         while http.get("/readyz").status_code != 200:
             continue
         made = tael("key", "create", "--company", "ACME", environment=environment)
@@ -73,7 +73,7 @@ def test_a_key_from_the_command_line_opens_the_api(
 
 def test_sigterm_ends_every_process(up: tuple[subprocess.Popen[str], str]) -> None:
     process, url = up
-    with httpx2.Client(base_url=url, trust_env=False) as http:
+    with httpx2.Client(base_url=url, trust_env=False, timeout=60) as http:
         assert http.get("/healthz").status_code == 200
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) == 2
@@ -85,7 +85,7 @@ def test_sigterm_ends_every_process(up: tuple[subprocess.Popen[str], str]) -> No
 def test_a_dead_worker_is_replaced(up: tuple[subprocess.Popen[str], str]) -> None:
     process, url = up
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5)) as http:
+    with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5), timeout=60) as http:
         while http.get("/healthz").status_code != 200:
             continue
     before = children.read_text().split()
@@ -127,7 +127,9 @@ def test_sigterm_gives_the_node_back_and_ends_the_embedded_postgres(environment:
     with subprocess.Popen(command, env=alone, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().rsplit(" ", 1)[1].strip()
-        with httpx2.Client(base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5)) as http:
+        with httpx2.Client(
+            base_url=url, trust_env=False, transport=httpx2.HTTPTransport(retries=5), timeout=60
+        ) as http:
             while http.get("/readyz").status_code != 200:
                 continue
         postmaster = int((home / "pg18" / "postmaster.pid").read_text().split("\n", 1)[0])

@@ -90,6 +90,7 @@ class _Row:
     """What this process knows about one row: places taken ahead, when it last called, how its last calls ended."""
 
     ahead: deque[int] = field(default_factory=deque[int])
+    door: asyncio.Lock = field(default_factory=asyncio.Lock)
     free_at: int = 0
     spacing: int = 0
     crowded: bool = False
@@ -118,10 +119,11 @@ class SharedPace:
             _PACED.labels(account.channel, operation, place).inc()
             return place
         await _sleep_until(place)
-        # A process that was held up must not make good for it in a burst: its calls keep their distance.
-        turn = max(time.monotonic_ns(), row.free_at)
-        row.free_at = turn + row.spacing
-        await _sleep_until(turn)
+        async with row.door:
+            # A process that was held up must not make good for it in a burst: its calls leave one by one and keep
+            # their distance, counted from when the one before really left.
+            await _sleep_until(row.free_at)
+            row.free_at = time.monotonic_ns() + row.spacing
         return None
 
     async def report(
