@@ -16,6 +16,7 @@ from tael.alerts import Alert, AlertKind, raise_alert
 from tael.channels.accounts import AccountRow
 from tael.ledger import CLOSING_DEBIT, HOLD, AccountId, BookId, Posting, posting_id, require_posted
 from tael.routing import Route
+from tael_sandbox import Fault
 
 FUNDS = 1_000_000
 _WITHDRAWN = ("waiting", "approved", "cancelled", "rejected", "sent")
@@ -157,8 +158,9 @@ async def _withdrawals(hands: _Hands, known: Mapping[str, str]) -> dict[str, str
         path = f"/v1/withdrawals/{order['order_no']}"
         found[name] = order["order_no"]
         match name:
-            case "sent":
+            case "sent":  # the channel has it, and we cannot tell what it does with it
                 await hands.do("li", "POST", f"{path}/approve")
+                await hands.shop.sim.fault(Fault(operation="transfer", kind="commit_then_drop_reply"))
                 await hands.shop.system.payer.run_due()
             case "rejected":
                 await hands.do("li", "POST", f"{path}/reject", note="no")

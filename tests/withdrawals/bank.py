@@ -44,6 +44,10 @@ SPEC = ConnectorSpec(
 )  # fmt: skip
 
 
+OPEN = frozenset({"processing", "waiting", "cancelling"})
+"""A payout in one of these may still end in any way."""
+
+
 class Paid(msgspec.Struct):
     """A payout as the bank knows it."""
 
@@ -60,16 +64,20 @@ class Paid(msgspec.Struct):
 
 @dataclass(slots=True)
 class Bank:
-    """The connector. `answers` are told to the next payouts, `replies` to the next queries; then it behaves.
+    """The connector. `answers` are told to the next payouts, `replies` to the next queries, `heard` to the next wishes
+    to call one back; then it behaves.
 
     An answer: `paid`, `processing`, `waiting`, `pending`, `lost request`, `lost reply`, `not sent`, or
-    `declined KIND`; a reply: `unknown` or nothing. `broke`: merchant accounts without money.
+    `declined KIND`; a reply: `unknown` or nothing; to a wish: `lost request`, `lost reply`, `declined`, a state that
+    it claims without being in it, or nothing. What waits for its payee can be called back: it is cancelling then,
+    until it `becomes` something else. `broke`: merchant accounts without money.
     """
 
     folder: Path
     spec: ConnectorSpec = SPEC
     answers: deque[str] = field(default_factory=deque)
     replies: deque[str] = field(default_factory=deque)
+    heard: deque[str] = field(default_factory=deque)
     always: str = "paid"
     broke: set[int] = field(default_factory=set)
     misconfigured: bool = False
@@ -133,7 +141,18 @@ class Bank:
         return _answer(account, known)
 
     async def cancel_payout(self, account: MerchantAccount, ref: PayoutRef, *, now: datetime) -> Result[PayoutView]:
-        return _declined(ErrorKind.INVALID)
+        self.calls.append(("cancel", ref.number))
+        said, known = self.heard.popleft() if self.heard else "", self.find(ref.number)
+        if said == "lost request":
+            return _unsure(Outcome.UNKNOWN)
+        if known is None or known.state not in {"waiting", "cancelling"} or said == "declined":
+            return _declined(ErrorKind.INVALID)
+        if said not in {"", "lost reply"}:
+            return _succeeded(view_of(account, msgspec.structs.replace(known, state=said)))
+        self.becomes(ref.number, "cancelling")
+        if said == "lost reply":
+            return _unsure(Outcome.UNKNOWN)
+        return _succeeded(view_of(account, msgspec.structs.replace(known, state="cancelling"), amount=None))
 
     def find(self, number: str) -> Paid | None:
         path = self.folder / number

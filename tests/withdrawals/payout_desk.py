@@ -61,6 +61,11 @@ class PayoutDesk:
         """Do what the payout queue has to do now."""
         await self.shop.system.payer.run_due()
 
+    async def call_back(self, no: str) -> tuple[int, str]:
+        """Cancel; answers the status and the state or code."""
+        answer = await self.shop.http.post(f"/v1/withdrawals/{no}/cancel")
+        return answer.status_code, answer.json().get("code") or answer.json()["state"]
+
     async def view(self, no: str) -> dict[str, object]:
         return (await self.shop.http.get(f"/v1/withdrawals/{no}")).json()
 

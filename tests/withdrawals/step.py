@@ -1,6 +1,6 @@
 """One step of a withdrawal in a process of its own, for tests that kill it.
 
-    step.py DSN FOLDER ask ACCOUNT PAYEE | approve NUMBER | reject NUMBER | pay [ANSWER]
+    step.py DSN FOLDER ask ACCOUNT PAYEE | approve NUMBER | reject NUMBER | cancel NUMBER | pay [ANSWER]
 
 FOLDER is the bank's: it outlives the process. `pay` does everything that is due in the next day.
 """
@@ -32,6 +32,8 @@ async def main(dsn: str, folder: str, at: str, verb: str, *words: str) -> None:
                 await parts.decisions.approve(Verdict(1, words[0], "li"))
             case "reject":
                 await parts.decisions.reject(Verdict(1, words[0], "li"))
+            case "cancel":
+                await parts.decisions.cancel(book=1, order_no=words[0], person="wang")
             case "pay":
                 bank.answers.extend(words)
                 await parts.worker.run_due()

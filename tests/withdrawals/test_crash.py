@@ -149,6 +149,47 @@ async def test_dead_while_refused(
     assert await company.money(stage.account) == (100_000 - company.bank.paid_total(), 0)
 
 
+# The step and the point, whether the intent is stored and whether the bank has heard of it when the process dies.
+CALLING_BACK = [
+    ("cancel", "approve.before_commit", False, False),
+    ("cancel", "approve.committed", True, False),
+    ("pay", "payout.intent_committed", True, False),
+    ("pay", "payout.channel_answered", True, True),
+    ("pay", "payout.recorded_before_commit", True, True),
+    ("pay", "payout.recorded", True, True),
+    ("pay", "payout.channel_answered:2", True, True),
+    ("pay", "payout.recorded:2", True, True),
+]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "paid"])
+@pytest.mark.parametrize(("verb", "point", "stored", "heard"), CALLING_BACK, ids=str)
+async def test_dead_while_calling_back(
+    stage: Stage, verb: str, point: str, stored: bool, heard: bool, end: str
+) -> None:  # fmt: skip
+    company = stage.company
+    number = await company.approved(stage.account, stage.payee)
+    assert (await stage.step("pay", "waiting"))[0] == 0
+    if verb == "pay":
+        assert (await stage.step("cancel", number))[0] == 0
+    assert (await stage.step(*{"cancel": ("cancel", number), "pay": ("pay",)}[verb], crash_at=point))[0] == DEAD
+    assert ((await company.view(number))["called_back_by"] == "wang") == stored
+    assert [one.state for one in company.bank.all()] == ["cancelling" if heard else "waiting"]
+    assert (await stage.state(number), await company.money(stage.account)) == ("paying", (100_000, 1_000))
+    for _ in range(2):
+        assert (await stage.step("cancel", number))[0] == 0, stage.complained
+    assert (await stage.step("pay"))[0] == 0
+    (payout,) = company.bank.all()
+    assert (payout.state, payout.sent) == ("cancelling", 1)
+    company.bank.becomes(payout.number, end)
+    await stage.finish()
+    state = {"cancelled": "failed", "paid": "paid"}[end]
+    assert await stage.state(number) == state
+    assert await company.money(stage.account) == ((100_000, 0) if end == "cancelled" else (99_000, 0))
+    assert [one.sent for one in company.bank.all()] == [1]
+    assert await company.events(number) == ["created", "approved", "confirmation_needed", state]
+
+
 async def test_dead_again_and_again(stage: Stage) -> None:
     company = stage.company
     number = await company.approved(stage.account, stage.payee)

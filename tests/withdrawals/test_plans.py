@@ -25,6 +25,8 @@ STATEMENTS: dict[str, Statement] = {
     "payees": lambda tx: store.payees(tx, [(1, number) for number in range(100, 110)]),
     "by_fingerprint": lambda tx: store.payee_by_fingerprint(tx, book=1, owner=100, fingerprint=f"{100:064d}"),
     "page": lambda tx: store.page_of_payees(tx, book=1, owner=100, state=None, limit=10, older_than=None),
+    "called_back": lambda tx: store.called_back(tx, KEYS),
+    "call_back": lambda tx: store.call_back(tx, book=1, order_no=KEYS[0][1], person="wang"),
     "unbind": lambda tx: store.unbind_payee(tx, book=1, id=100, now=NOW),
 }
 
@@ -37,7 +39,11 @@ async def test_a_plan_made_on_an_empty_table_still_probes_an_index(single: Datab
 async def test_what_was_asked_for_and_sealed_is_never_edited(db: Database) -> None:
     async with db.transaction() as tx:
         await GROWING.grow(tx, 1)
-    for change in ("withdrawal set payee = 2", "payee set sealed = 'x'", "payee set owner = 2"):
+        await tx.execute("update withdrawal set called_back = 'wang'")
+    for change in (
+        "withdrawal set payee = 2", "withdrawal set maker = 'li'", "withdrawal set called_back = 'li'",
+        "withdrawal set called_back = null", "payee set sealed = 'x'", "payee set owner = 2",
+    ):  # fmt: skip
         with pytest.raises(Exception, match="never edited"):
             async with db.transaction() as tx:
                 await tx.execute(f"update {change}")

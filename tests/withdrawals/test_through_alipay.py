@@ -90,6 +90,7 @@ async def test_a_broken_payout_is_paid_once(desk: Desk, kind: str) -> None:
 async def test_a_transfer_that_takes_its_time(desk: Desk, first: str, end: str, finally_: str) -> None:
     await desk.shop.sim.alipay.fault(Fault(operation="fund.trans.uni.transfer", kind=first))
     no = await desk.ask(500)
+    assert await desk.call_back(no) == (409, "withdrawal_under_way"), "Alipay does not wait for the payee"
     assert (await desk.view(no))["state"] == "paying"
     assert await desk.money() == (100_000, 500)
     number = (await desk.view(no))["attempts"][0]["attempt_no"]

@@ -76,6 +76,7 @@ async def desk(shop: Shop) -> AsyncIterator[Desk]:
 ])  # fmt: skip
 async def test_the_bank_says_how_it_ended(desk: Desk, end: str, code: str, finally_: str, left: int) -> None:
     no = await desk.ask(500)
+    assert await desk.call_back(no) == (409, "withdrawal_under_way"), "a bank does not wait for the payee"
     assert (await desk.state(no), await desk.money()) == ("paying", (100_000, 500))
     (number,) = await desk.attempts(no)
     await (desk.shop.sim.bill99.settle(number) if end == "settle" else desk.shop.sim.bill99.fail(number, code))

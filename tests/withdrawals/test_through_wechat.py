@@ -7,7 +7,7 @@ import pytest
 from shop import BOOK, Shop
 from tael import routing
 from tael.routing import Route
-from tael_sandbox import Fault
+from tael_sandbox import Fault, TransferView
 
 from .payout_desk import PayoutDesk, furnish
 
@@ -25,6 +25,11 @@ class Desk(PayoutDesk):
     async def attempt(self, no: str) -> str:
         """Our number at the channel."""
         return (await self.attempts(no))[-1]
+
+    async def transfer(self) -> TransferView:
+        """The only transfer that WeChat knows."""
+        (found,) = await self.shop.sim.transfers()
+        return found
 
 
 @pytest.fixture
@@ -116,6 +121,55 @@ async def test_a_payout_that_fails_gives_the_money_back(desk: Desk, end: str) ->
     assert (view["state"], await desk.money()) == ("failed", (100_000, 0))
     assert await paid_at_wechat(desk) == 0
     assert await desk.shop.count("route_hold", "state = 'released'") == 1
+
+
+async def test_called_back(desk: Desk) -> None:
+    """WeChat takes note, cancels after its own time, and says so."""
+    no = await desk.ask()
+    await desk.pay()
+    assert await desk.call_back(no) == (200, "paying")
+    assert (await desk.transfer()).state == "WAIT_USER_CONFIRM"
+    await desk.pay()
+    assert (await desk.transfer()).state == "CANCELING"
+    assert (await desk.state(no), await desk.money()) == ("paying", (100_000, 5_000))
+    assert await desk.call_back(no) == (200, "paying")
+    view = await desk.climb(no, "failed")
+    assert (view["state"], view["called_back_by"]) == ("failed", view["maker"])
+    assert ((await desk.transfer()).state, await desk.money(), await paid_at_wechat(desk)) == (
+        "CANCELLED", (100_000, 0), 0,
+    )  # fmt: skip
+    assert await desk.shop.count("route_hold", "state = 'released'") == 1
+    assert await desk.shop.count("channel_exchange", "operation = 'cancel_payout' and outcome = 'succeeded'") >= 1
+    assert await desk.call_back(no) == (409, "withdrawal_under_way")
+
+
+@pytest.mark.parametrize("heard", [False, True])
+async def test_called_back_too_late(desk: Desk, heard: bool) -> None:
+    """The user confirms before WeChat hears of it, which is refused then, or while it is cancelling."""
+    no = await desk.ask()
+    await desk.pay()
+    await desk.shop.sim.fault(Fault(operation="notify", kind="drop", count=None))
+    assert await desk.call_back(no) == (200, "paying")
+    if heard:
+        await desk.pay()
+    await desk.shop.sim.confirm_transfer(await desk.attempt(no))
+    assert (await desk.climb(no, "paid"))["state"] == "paid"
+    assert (await desk.money(), await paid_at_wechat(desk)) == ((95_000, 0), 5_000)
+
+
+@pytest.mark.parametrize(("kind", "done"), FAULTS)
+async def test_called_back_over_a_broken_line(desk: Desk, kind: str, done: bool) -> None:
+    no = await desk.ask()
+    await desk.pay()
+    await desk.call_back(no)
+    await desk.shop.sim.fault(
+        Fault(operation="cancel_transfer", kind=kind, status=400 if kind == "error" else 0, code="NEW_CODE")
+    )
+    await desk.pay()
+    assert ((await desk.transfer()).state == "CANCELING") == done
+    assert (await desk.state(no), await desk.money()) == ("paying", (100_000, 5_000))
+    assert (await desk.climb(no, "failed"))["state"] == "failed"
+    assert (await desk.money(), await paid_at_wechat(desk)) == ((100_000, 0), 0)
 
 
 async def test_a_poor_merchant_pays_after_topping_up_with_the_same_number(desk: Desk) -> None:

@@ -73,7 +73,7 @@ async def reject(number: str, *, note: str | None = None, seen: str | None = Non
 
 @app.command
 async def cancel(number: str, *, json: bool = False) -> None:
-    """Withdraw the request while no channel was asked to pay."""
+    """Withdraw the request while no channel was asked to pay, or call it back while a channel waits for the payee."""
     async with _acting("withdrawals:write") as (decisions, caller):
         found = await decisions.cancel(book=caller.book, order_no=number, person=caller.person)
     _show([found], as_json=json)
@@ -99,11 +99,12 @@ def _show(found: Sequence[Found], *, as_json: bool) -> None:
     for one in views:
         decisions = one.approval.decisions if one.approval else []
         approving = sum(decision.decision == "approve" for decision in decisions)
+        called_back = f"called back by {one.called_back_by}" if one.called_back_by else None
         table.add_row(
             one.order_no, one.state, f"{format_minor(one.amount, one.currency)} {one.currency}",
             f"{one.payee.kind} {one.payee.masked} {one.payee.holder}", one.maker,
             f"{approving} of {one.approval.needed}" if one.approval else "nobody is needed",
-            one.reason or one.review or "",
+            one.reason or called_back or one.review or "",
         )  # fmt: skip
     Console().print(table)
 

@@ -3,6 +3,8 @@
     reviewing -> approved   as many people approved as the amount needs: the payout is enqueued
               -> invalid    rejected by one, cancelled, or nobody decided in time: the hold is released
     approved  -> invalid    cancelled while no channel was asked, or every channel that was asked has refused for good
+    paying    -> paying     called back while the channel waits for the payee: only the intent is stored, the payout's
+                            worker asks the channel, and what the channel then says ends it as it always does
 
 The approval's lock is taken before the order's, always in this turn. What is approved is the stored content; a checker
 who sends the hash of what was shown is refused when something else is stored. Concurrent decisions share a transaction,
@@ -37,8 +39,9 @@ from tael.orders import (
 )
 from tael.payments.platform import MAX_WAIT_MS
 from tael.risk import Risk
+from tael.withdrawals import store
 from tael.withdrawals.lookup import KIND, Found, all_about, details_of
-from tael.withdrawals.opening import payout_task
+from tael.withdrawals.opening import PAYOUT, payout_task
 from tael.withdrawals.store import Key
 from tael.withdrawals.undo import let_go, unfreeze
 from tael.withdrawals.views import withdrawal_event
@@ -47,8 +50,8 @@ _CANCELLABLE = frozenset({OrderState.REVIEWING, OrderState.APPROVED, OrderState.
 
 
 class WithdrawalUnderWay(TaelError):
-    """A channel has been asked to pay this, or it has ended; it cannot be called back here.
-    zh: 该提现已提交渠道或已结束，无法撤销。
+    """A channel is paying this without waiting for the payee, or it has ended; it cannot be called back.
+    zh: 渠道正在付款且无须收款人确认，或该提现已结束，无法撤销。
     """
 
     status = 409
@@ -85,7 +88,8 @@ class Decisions:
         return await self._deciding.submit(_decision(verdict, approve=False))
 
     async def cancel(self, *, book: int, order_no: str, person: str) -> Found:
-        """Withdraw the request while nobody can have been paid; once more changes nothing.
+        """Withdraw the request while nobody can have been paid, or call it back while the channel waits for the payee:
+        then it goes on `paying` until the channel has said how it ended. Once more changes nothing.
 
         Raises `OrderNotFound` or `WithdrawalUnderWay`.
         """
@@ -154,11 +158,28 @@ class Decisions:
     async def _cancel(self, tx: Tx, found: Found, person: str) -> Found:
         if found.order.state is OrderState.INVALID:
             return found
+        if found.order.state in _CANCELLABLE and _waits_for_payee(found):
+            return await self._call_back(tx, found, person)
         asked = any(one.state in OPEN_ATTEMPT or one.state is AttemptState.PAID for one in found.attempts)
         if found.order.state not in _CANCELLABLE or asked:
             raise WithdrawalUnderWay(state=found.order.state)
         (ended,) = await self._end(tx, [(found, f"cancelled by {person}")], topic="withdrawal.cancelled")
         return ended
+
+    async def _call_back(self, tx: Tx, found: Found, person: str) -> Found:
+        """Store the intent, once, and have it worked on now. Nothing is released: the payee may have confirmed already.
+
+        The task is made anew, so that it is due now whatever became of it, and asks on the ladder's first rungs; a
+        worker that is busy with the one before finds its lease gone.
+        """
+        order, withdrawal = found.order, found.details.withdrawal
+        if withdrawal.called_back is not None:
+            return found
+        await store.call_back(tx, book=order.book, order_no=order.order_no, person=person)
+        await tasks.cancel(tx, PAYOUT, [(order.book, order.order_no)])
+        now = self._now()
+        await tasks.enqueue(tx, [payout_task(order, now)], ids=self._ids, now=now)
+        return replace(found, details=replace(found.details, withdrawal=replace(withdrawal, called_back=person)))
 
     async def _end(self, tx: Tx, found: Sequence[tuple[Found, str]], *, topic: str) -> list[Found]:
         """End withdrawals, each for its reason."""
@@ -173,6 +194,11 @@ class Decisions:
         await let_go(tx, orders, risk=self._risk)
         await unfreeze(tx, orders, ledger=self._ledger, now=now)
         return ended
+
+
+def _waits_for_payee(found: Found) -> bool:
+    """Whether a channel that was asked to pay waits for the payee's confirmation, as far as we know."""
+    return any(one.state in OPEN_ATTEMPT and one.handoff is not None for one in found.attempts)
 
 
 def _decision(verdict: Verdict, *, approve: bool) -> NewDecision:

@@ -3,9 +3,10 @@
 approved, or refused by one account   route reserved + attempt with a fresh number + order paying  -> Send
 attempt created                       nobody knows whether the channel was asked: the same again   -> Send
 attempt paying, unknown               the channel is asked about it                                -> Ask
+likewise, and called back             the channel is asked to cancel it, then about it             -> CallBack
 paid, and may still come back         likewise                                                     -> Ask
 no merchant account can now           the order stays as it is and says why                        -> Waiting
-a person has to look                  paid in contradiction, or not what was approved              -> Halted
+a person has to look                  paid in contradiction, not what was approved, or called back -> Halted
 ended                                                                                              -> Over
 """
 
@@ -63,6 +64,13 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class CallBack:
+    """Ask the channel to cancel this attempt, then about it. It has no wish: it is never asked to pay it."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """No merchant account can pay now."""
 
@@ -81,7 +89,7 @@ class Over:
     """Nothing is left to do."""
 
 
-Step: TypeAlias = Send | Ask | Waiting | Halted | Over
+Step: TypeAlias = Send | Ask | CallBack | Waiting | Halted | Over
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +146,18 @@ class Intents:
             return Ask(by, self._wish(found)) if late else Over()
         if order.state not in _PAYABLE:
             return Over()
+        called_back = found.details.withdrawal.called_back is not None
         for attempt in attempts:
+            if attempt.state in OPEN_ATTEMPT and called_back:
+                return CallBack(attempt)
             if attempt.state is AttemptState.CREATED:
                 return Send(attempt, self._wish(found))
             if attempt.state in OPEN_ATTEMPT:
                 return Ask(attempt, self._wish(found))
         if paid:
             return Halted("a channel has paid this although it had refused it")
+        if called_back:  # what is called back ends with its attempt; whoever left it open knew nothing of that
+            return Halted("this was called back: cancel it to end it")
         return None
 
     def _choose(self, found: Found, *, now: datetime) -> _Choice | Step:

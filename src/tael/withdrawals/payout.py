@@ -1,7 +1,7 @@
 """Payout (出款): pay approved withdrawals through a channel, and never twice.
 
     tx     the intent: route, attempt and number are committed            intent.py
-    no tx  channel.payout or channel.query_payout                         may end in any way
+    no tx  channel.payout, channel.cancel_payout or channel.query_payout  may end in any way
     tx     what it said: paid, failed, or still open                      settle.py
 
 What to do next follows from what the channel said, and from nothing else:
@@ -9,6 +9,12 @@ What to do next follows from what the channel said, and from nothing else:
     UNKNOWN    the ladder: query; when the channel does not know it, the identical request at once
     NOT_SENT   the ladder: the same request
     DECLINED   another merchant account with a new number when the reason is the account's own; else it has failed
+
+For what the company has called back, every rung wishes it cancelled and then asks. The answer to the wish is kept and
+decides nothing: a query or a notice says whether the payee confirmed first. It is never sent again, not even when the
+channel does not know it. Sending could pay what is called back, and releasing could give back what is still paid: the
+channel has known this number, for it waited for the payee. So it stays held, and a person is told after days. (A step
+that began before may still send it; the next one wishes that back.)
 
 Time alone decides nothing. What stays unknown stays held, is asked about at the ladder's last pause, and is reported.
 """
@@ -34,7 +40,7 @@ from tael.payments.platform import MAX_WAIT_MS, Platform
 from tael.risk import Risk
 from tael.routing import Considered
 from tael.withdrawals.candidates import request_for
-from tael.withdrawals.intent import Ask, Halted, Intents, Over, Send, Step, Waiting
+from tael.withdrawals.intent import Ask, CallBack, Halted, Intents, Over, Send, Step, Waiting
 from tael.withdrawals.lookup import Found
 from tael.withdrawals.payees import Payees
 from tael.withdrawals.said import Said, Verdict, answered
@@ -70,7 +76,7 @@ class Payouts:
                 case Waiting(reason):
                     _log.error("payout.waits", order_no=task.key, reason=reason)
                     return self._later(task, reason)
-                case Send() | Ask():
+                case Send() | Ask() | CallBack():
                     verdict = await self._carry_out(step)
             if verdict is not Verdict.NEXT:
                 return await self._fate(task, step, verdict)
@@ -103,10 +109,12 @@ class Payouts:
         crash_point("payout.intent_committed")
         return steps
 
-    async def _carry_out(self, step: Send | Ask) -> Verdict | TaelError:
+    async def _carry_out(self, step: Send | Ask | CallBack) -> Verdict | TaelError:
         """Call the channel and record what it said; a payout that it does not know is sent again, unchanged, unless
-        it may have forgotten it: paid and forgotten looks like never heard of."""
+        it was called back, or the channel may have forgotten it: paid and forgotten looks like never heard of."""
         forgotten = self._may_be_forgotten(step.attempt)
+        if isinstance(step, CallBack):
+            await self._call_back(step)
         verdict = await (self._send(step) if isinstance(step, Send) and not forgotten else self._ask(step))
         if verdict is Verdict.RESEND and isinstance(step, Ask) and not forgotten:
             verdict = await self._send(Send(step.attempt, step.wish))
@@ -126,19 +134,24 @@ class Payouts:
         crash_point("payout.channel_answered")
         return await self._recording.submit(answered(account, number, Operation.PAYOUT, result))
 
-    async def _ask(self, step: Send | Ask) -> Verdict | TaelError:
-        account, attempt = self._platform.account_of(step.attempt), step.attempt
-        result = await self._platform.accounts.pays_out(account).query_payout(
-            account, PayoutRef(attempt.attempt_no, attempt.channel_ref, attempt.created_at), now=self._platform.now()
-        )
+    async def _call_back(self, step: CallBack) -> None:
+        """Wish the payout back. The answer is evidence and nothing else: only what is said afterwards ends it."""
+        account, ref = self._platform.account_of(step.attempt), _ref(step.attempt)
+        result = await self._platform.accounts.pays_out(account).cancel_payout(account, ref, now=self._platform.now())
         crash_point("payout.channel_answered")
-        return await self._recording.submit(answered(account, attempt.attempt_no, Operation.QUERY_PAYOUT, result))
+        await self._recording.submit(answered(account, ref.number, Operation.CANCEL_PAYOUT, result))
+
+    async def _ask(self, step: Send | Ask | CallBack) -> Verdict | TaelError:
+        account, ref = self._platform.account_of(step.attempt), _ref(step.attempt)
+        result = await self._platform.accounts.pays_out(account).query_payout(account, ref, now=self._platform.now())
+        crash_point("payout.channel_answered")
+        return await self._recording.submit(answered(account, ref.number, Operation.QUERY_PAYOUT, result))
 
     def _may_be_forgotten(self, attempt: Attempt) -> bool:
         remembers_s = self._platform.connector(self._platform.account_of(attempt)).spec.remembers_s
         return bool(remembers_s) and self._platform.now() >= attempt.created_at + timedelta(seconds=remembers_s)
 
-    async def _fate(self, task: Task, step: Send | Ask, verdict: Verdict | TaelError) -> Fate:
+    async def _fate(self, task: Task, step: Send | Ask | CallBack, verdict: Verdict | TaelError) -> Fate:
         """What becomes of the task. What is over took its task away in its own commit, so `Done` finds nothing."""
         if isinstance(verdict, TaelError):
             return self._later(task, str(verdict))
@@ -161,3 +174,7 @@ class Payouts:
 
     def _later(self, task: Task, error: str | None = None) -> Again:
         return Again(self._platform.now() + self._platform.settings.recovery_pause(task.attempt - 1), error)
+
+
+def _ref(attempt: Attempt) -> PayoutRef:
+    return PayoutRef(attempt.attempt_no, attempt.channel_ref, attempt.created_at)

@@ -140,7 +140,10 @@ def _starting_routes(routes: APIRouter, withdrawals: Withdrawals, decisions: Dec
 
     @routes.post("/v1/withdrawals/{order_no}/cancel", tags=["withdrawals"])
     async def cancel_withdrawal(order_no: str, caller: Writer) -> WithdrawalWithApproval:
-        """Withdraw the request and unfreeze the amount. 409 once a channel was asked to pay."""
+        """Withdraw the request and unfreeze the amount. While a channel waits for the payee's confirmation it is called
+        back: it stays `paying` and frozen until the channel says that it is cancelled, or that the payee was first. 409
+        once a channel was asked that does not wait.
+        """
         return _shown(await decisions.cancel(book=caller.book, order_no=order_no, person=caller.person))
 
 

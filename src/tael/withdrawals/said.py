@@ -6,14 +6,15 @@
                      paid             paid: the hold is settled
                      failed, cancelled, returned, or declined for good   failed: quota freed, and
                           the merchant account's own reason -> another account may try, with a new number
-                          any other reason                  -> the order has failed, the hold is released
+                          any other reason, or called back  -> the order has failed, the hold is released
                      not found        nothing: the identical request is sent again
                      we cannot tell   unknown
     failed           paid             a contradiction: booked to suspense once, never paid again, nobody's balance moves
     paid             returned         returned: the customer gets it back
                      failed           a contradiction: nothing moves
 
-A statement about another number, amount or merchant account changes nothing.
+A statement about another number, amount or merchant account changes nothing, and neither does the answer to the wish
+to call a payout back, whatever it says.
 """
 
 from dataclasses import dataclass, field, replace
@@ -113,9 +114,11 @@ class Entry:
 
 @dataclass(slots=True)
 class Plan:
-    """What a batch of statements does to its locked orders and attempts."""
+    """What a batch of statements does to its locked orders and attempts. `called_back`: orders that are to end when
+    their attempt does."""
 
     rows: dict[Key, tuple[Order, Attempt]]
+    called_back: set[Key]
     now: datetime
     entries: list[Entry] = field(default_factory=list[Entry])
     told: list[tuple[str, Order, Attempt]] = field(default_factory=list[tuple[str, Order, Attempt]])
@@ -129,7 +132,8 @@ class Plan:
         if said.key not in self.rows:
             return UnknownAttempt(said.number)
         order, attempt = self.rows[said.key]
-        view = said.view if said.outcome is Outcome.SUCCEEDED else None
+        proves = said.outcome is Outcome.SUCCEEDED and said.operation is not Operation.CANCEL_PAYOUT
+        view = said.view if proves else None
         if not _is_ours(said, order, attempt):
             return NotOurPayment(said.number)
         if view is None:
@@ -223,10 +227,12 @@ class Plan:
         reason = f"{error.kind}: {error.code}" if error else state
         failed = move_attempt(attempt, AttemptState.FAILED, now=self.now, error=reason)
         self.freed.add(said.key)
-        if error is not None and error.kind.account_level:
+        tired = error is not None and error.kind.account_level
+        if tired:
+            self.tired.add((said.account.book, said.account.id))
+        if tired and (order.book, order.order_no) not in self.called_back:
             waits = move_order(order, OrderState.PAYING, reason=reason, tells=False)
             self._change(said.key, waits, failed)
-            self.tired.add((said.account.book, said.account.id))
             if said.notice is not None:  # whoever asked goes on by himself
                 self.onward.append(waits)
             return Verdict.NEXT

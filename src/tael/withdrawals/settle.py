@@ -31,7 +31,7 @@ from tael.payments.platform import Platform
 from tael.payments.settlement import NotOurPayment
 from tael.payments.suspense import NewItem, SuspenseReason
 from tael.risk import Risk
-from tael.withdrawals import entries
+from tael.withdrawals import entries, store
 from tael.withdrawals.lookup import details_of
 from tael.withdrawals.opening import PAYOUT, payout_task
 from tael.withdrawals.said import Entry, Happened, Plan, Said, Verdict
@@ -85,7 +85,10 @@ class Settling:
                 closed |= problem.keys
 
     async def _settle(self, tx: Tx, said: Sequence[Said], closed: set[Key], *, now: datetime) -> Outcomes:
-        plan = Plan(dict(await lock_by_attempt(tx, sorted({one.key for one in said}))), now)
+        rows = dict(await lock_by_attempt(tx, sorted({one.key for one in said})))
+        # Read under the orders' locks: nobody calls one of them back before this is committed.
+        back = await store.called_back(tx, sorted({(order.book, order.order_no) for order, _ in rows.values()}))
+        plan = Plan(rows, back, now)
         outcomes = [plan.take(one) for one in said]
         orders, attempts = plan.changed()
         await save(tx, orders, attempts)

@@ -40,7 +40,8 @@ class BoundPayee:
 class Withdrawal:
     """What a withdrawal order says beyond every order: whose money goes to which payee, and who asked for it.
 
-    `review` says why risk control wants it looked at; empty when it does not.
+    `review` says why risk control wants it looked at; empty when it does not. `called_back` is the person who called
+    it back while it waited for its payee at the channel.
     """
 
     book: int
@@ -49,6 +50,7 @@ class Withdrawal:
     payee: int
     maker: str
     review: str
+    called_back: str | None = None
 
 
 async def insert_payee(tx: Tx, payee: BoundPayee) -> bool:
@@ -120,10 +122,25 @@ async def withdrawals(tx: Tx, keys: Sequence[Key]) -> dict[Key, Withdrawal]:
     )  # fmt: skip
     return {
         (row["book"], row["order_no"]): Withdrawal(
-            row["book"], row["order_no"], row["owner"], row["payee"], row["maker"], row["review"]
+            row["book"], row["order_no"], row["owner"], row["payee"], row["maker"], row["review"], row["called_back"]
         )
         for row in rows
     }
+
+
+async def call_back(tx: Tx, *, book: int, order_no: str, person: str) -> None:
+    """Write who called a withdrawal back. The caller holds the order's lock and has seen that nobody did."""
+    await tx.execute("update withdrawal set called_back = $3 where book = $1 and order_no = $2", book, order_no, person)
+
+
+async def called_back(tx: Tx, keys: Sequence[Key]) -> set[Key]:
+    """Which of these withdrawals somebody has called back."""
+    rows = await tx.fetch(
+        """select book, order_no from withdrawal
+           where book = any($1::bigint[]) and order_no = any($2::text[]) and called_back is not null""",
+        [book for book, _ in keys], [number for _, number in keys],
+    )  # fmt: skip
+    return {(row["book"], row["order_no"]) for row in rows}
 
 
 def _payee(row: Record) -> BoundPayee:

@@ -95,6 +95,9 @@ class WithdrawalView(View):
     metadata: dict[str, str]
     maker: str
     review: str | None
+    called_back_by: str | None = Field(
+        description="Who called it back while it waited for its payee at the channel; it ends as the channel then says"
+    )
     reason: str | None
     created_at: datetime
     expires_at: datetime = Field(description="Until when it must be approved")
@@ -151,8 +154,8 @@ def _fields(order: Order, attempts: Sequence[Attempt], details: Details) -> dict
         "account_id": str(order.account), "owner": str(withdrawal.owner), "payee": payee_view(details.payee),
         "amount": order.amount, "currency": order.currency, "description": order.description,
         "business_order_no": order.business_order_no, "metadata": order.metadata, "maker": withdrawal.maker,
-        "review": withdrawal.review or None, "reason": order.reason, "created_at": order.created_at,
-        "expires_at": order.expires_at, "paid_at": order.paid_at,
+        "review": withdrawal.review or None, "called_back_by": withdrawal.called_back, "reason": order.reason,
+        "created_at": order.created_at, "expires_at": order.expires_at, "paid_at": order.paid_at,
         "attempts": [_attempt_view(attempt) for attempt in attempts],
     }  # fmt: skip
 
