@@ -1,11 +1,13 @@
 """Recharge by WeChat QR code: paid once, whatever comes first, twice, late or not at all."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from shop import Shop
+from tael.channels.contract import MerchantAccount, PaymentRef, PaymentView, Result
+from tael.channels.wechat.connector import WechatPay
 from tael_sandbox import Fault, NewMerchant
 
 
@@ -108,6 +110,32 @@ async def test_an_unclear_create_is_unknown_and_then_found_out(shop: Shop, kind:
     await shop.sim.drain()
     assert await shop.available(account) == 10_000
     assert len(await shop.sim.orders()) == 1
+    await shop.check_books()
+
+
+async def test_closed_between_the_query_and_the_request_that_is_sent_again_is_closed_not_failed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.sim.fault(Fault(operation="create", kind="truncated_body"))
+    order_no = (await shop.recharge(await shop.account())).json()["order_no"]
+    query = WechatPay.query_payment
+
+    async def closed_afterwards(
+        wechat: WechatPay, account: MerchantAccount, ref: PaymentRef, *, now: datetime
+    ) -> Result[PaymentView]:
+        found = await query(wechat, account, ref, now=now)
+        await wechat.close_payment(account, ref, now=now)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WechatPay, "query_payment", closed_afterwards)
+        await shop.advance(10)
+        await shop.recover()
+    assert (await shop.order(order_no))["state"] == "unknown", "the channel refused, and why has to be asked"
+    await shop.advance(20)
+    await shop.recover()
+    assert (await shop.order(order_no))["state"] == "closed"
+    assert await shop.count("task", "queue = 'recover'") == 0
     await shop.check_books()
 
 

@@ -38,11 +38,16 @@ from tael.payments.views import order_event, order_view
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An order and its attempt, committed. `claim` is answered when the hand-off is recorded."""
+    """An order and its attempt, committed. `claim` is answered when the hand-off is recorded.
+
+    `placed`: the channel has the order, as it has just said; only the hand-off is missing. If it says no now, that is
+    about what has become of the order since (somebody closed it, perhaps), and its query will tell.
+    """
 
     claim: Claim | None
     order: Order
     attempt: Attempt
+    placed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Handover:
             locked = await lock_by_attempt(tx, [one.key for one in handed])
             before = dict(locked)
             for one in handed:  # one after the other: a batch may hold two answers about one attempt
-                locked[one.key] = self._moved(*locked[one.key], one.result)
+                locked[one.key] = self._moved(*locked[one.key], one.result, placed=one.begun.placed)
             moved = [row for key, row in locked.items() if row != before[key]]
             await save(tx, [order for order, _ in moved], [attempt for _, attempt in moved])
             await evidence.keep_exchanges(tx, [_exchange(one) for one in handed], ids=platform.ids, now=now)
@@ -102,7 +107,9 @@ class Handover:
         crash_point("handover.committed")
         return answers
 
-    def _moved(self, order: Order, attempt: Attempt, result: Result[PaymentHandoff]) -> tuple[Order, Attempt]:
+    def _moved(
+        self, order: Order, attempt: Attempt, result: Result[PaymentHandoff], *, placed: bool
+    ) -> tuple[Order, Attempt]:
         """Order and attempt after the channel's answer to `create_payment`."""
         now = self._platform.now()
         if attempt.state not in OPEN_ATTEMPT or order.state not in UNPAID_ORDER:
@@ -114,10 +121,10 @@ class Handover:
                 shown = handoff.stored(result.value)
                 moved = move_attempt(attempt, AttemptState.PAYING, now=now, handoff=shown)
                 return move_order(order, OrderState.PAYING, tells=False), moved
-            case Outcome.DECLINED:
+            case Outcome.DECLINED if not placed:
                 moved = move_attempt(attempt, AttemptState.FAILED, now=now, error=error)
                 return move_order(order, OrderState.FAILED, reason=error), moved
-            case Outcome.NOT_SENT:
+            case Outcome.NOT_SENT | Outcome.DECLINED:
                 return order, move_attempt(attempt, attempt.state, now=now, error=error)
             case Outcome.UNKNOWN | Outcome.PENDING:
                 if attempt.handoff is not None:  # an earlier answer gave the hand-off; it still holds

@@ -103,7 +103,8 @@ class Recovery:
         if view.state in {PaymentState.UNPAID, PaymentState.NOT_FOUND} and attempt.handoff is None:
             # The channel never got our request, or its answer was lost: the same request is safe and gives the
             # hand-off that the payer is waiting for.
-            await self._handover.hand_over(Begun(None, order, attempt))
+            placed = view.state is PaymentState.UNPAID
+            await self._handover.hand_over(Begun(None, order, attempt, placed=placed))
             return False
         return await self._conclude(attempt, view.state)
 
