@@ -1,6 +1,7 @@
 """The delay queue and the outbox: nothing is lost, nothing runs at two workers at once, cancelled work does not run."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -81,6 +82,43 @@ async def test_a_dead_worker_s_task_is_claimed_again_and_the_sleeper_may_not_set
     assert heir.attempt == 2
     assert await tasks.settle(db, [(sleeper, Done())], now=clock.now()) == [False]
     assert await tasks.settle(db, [(sleeper, Done()), (heir, Done())], now=clock.now()) == [False, True]
+
+
+async def test_each_kind_of_end_in_one_batch_and_a_row_that_is_being_cancelled_is_left_alone(
+    db: Database, ids: Ids, clock: SteppedClock
+) -> None:
+    await put(db, ids, clock, "again", "cancelled", "dead", "done", "kept")
+    claimed = {task.key: task for task in await tasks.claim(db, "q", now=clock.now(), lease_s=60, limit=9)}
+    later = clock.now() + timedelta(seconds=5)
+    ends = {
+        "again": Again(later, "busy"),
+        "cancelled": Done(),
+        "dead": Dead("hopeless"),
+        "done": Done(),
+        "kept": Done(),
+    }
+    ended = [(claimed[key], end) for key, end in ends.items()]
+    async with db.transaction() as tx:
+        await tasks.cancel(tx, "q", [(1, "cancelled")])
+        with suppress(Refused):
+            async with db.transaction() as other:
+                await tasks.cancel(other, "q", [(1, "kept")])
+                assert await tasks.settle(db, ended, now=clock.now()) == [True, False, True, True, False]
+                assert await tasks.settle(db, ended, now=clock.now()) == [False] * 5, "twice is once"
+                raise Refused
+    async with db.transaction() as tx:
+        rows = await tx.fetch(
+            "select key, lease is null, last_error, due_at = $1, dead_at = $2 from task order by key",
+            later, clock.now(),
+        )  # fmt: skip
+    assert [tuple(row) for row in rows] == [
+        ("again", True, "busy", True, None),
+        ("dead", True, "hopeless", False, True),
+        ("kept", False, None, False, None),
+    ]
+    clock.advance(60)
+    back = await tasks.claim(db, "q", now=clock.now(), lease_s=60, limit=9)
+    assert {(task.key, task.attempt) for task in back} == {("again", 2), ("kept", 2)}
 
 
 async def test_many_workers_never_hold_the_same_task(db: Database, ids: Ids, clock: SteppedClock) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -81,6 +82,25 @@ async def test_turns_come_in_the_order_of_asking(db: Database) -> None:
 
     await asyncio.gather(*(call(number) for number in range(60)))
     assert order == sorted(order)
+
+
+async def test_a_process_that_was_held_up_makes_no_burst(db: Database) -> None:
+    """Nothing runs for a while, again and again: whoever had a turn meanwhile leaves afterwards, one by one, as far
+    apart as ever."""
+    pace, left = SharedPace(db), list[int]()
+
+    async def call() -> None:
+        assert await pace.enter(OURS, Operation.CREATE, 50) is None
+        left.append(time.monotonic_ns())
+
+    calls = asyncio.gather(*(call() for _ in range(40)))
+    while len(left) < 3:
+        await asyncio.sleep(0.001)
+    for _ in range(3):
+        time.sleep(0.2)  # the whole process stands still
+        await asyncio.sleep(0.001)
+    await calls
+    assert min(after - before for before, after in pairwise(left)) >= SECOND // 50 * 9 // 10
 
 
 async def test_too_many_halves_the_rate_and_time_brings_it_back(db: Database) -> None:

@@ -1,14 +1,16 @@
 """API keys: shown once, kept as a keyed digest, refused when anything about them is wrong."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from tael.base.clock import SteppedClock
-from tael.base.db import Database
+from tael.base.db import Database, Tx
 from tael.base.errors import code
 from tael.guard import KeyRing, keys
-from tael.guard.keys import SCOPES, InvalidApiKey, UnknownScope, WrongMode
+from tael.guard.keys import SCOPES, InvalidApiKey, StoredKey, UnknownScope, WrongMode
 
 PEPPER = b"pepper" * 8
 NOW = SteppedClock().now()
@@ -91,6 +93,28 @@ async def test_a_revocation_takes_five_seconds_at_most(db: Database) -> None:
     clock.advance(5)
     assert await _said(known, key) == "invalid_api_key"
     assert await _said(ring(db, clock), key) == "invalid_api_key"
+
+
+async def test_a_crowd_with_a_forgotten_key_and_a_storm_of_invented_ones_look_together(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, find, looked = SteppedClock(), keys.find, list[list[str]]()
+
+    async def noted(tx: Tx, key_ids: Sequence[str]) -> dict[str, StoredKey]:
+        looked.append(list(key_ids))
+        return await find(tx, key_ids)
+
+    monkeypatch.setattr(keys, "find", noted)
+    key, of_nobody = await issued(db), await issued(db)
+    async with db.transaction() as tx:
+        await tx.execute("delete from api_key where id = $1", of_nobody.split("_")[3])
+    known = ring(db, clock)
+    for _ in range(2):
+        said = await asyncio.gather(*(_said(known, one) for one in [key, of_nobody] * 100))
+        assert said == ["", "invalid_api_key"] * 100
+        clock.advance(5)
+    assert len(looked) <= 8
+    assert all(len(found) <= 2 for found in looked)
 
 
 async def test_another_company_cannot_revoke_it(db: Database) -> None:
