@@ -29,8 +29,8 @@ from tael.channels.alipay.payouts import build_payout
 from tael.channels.contract import AlipayUser, MerchantAccount, PayoutRequest
 from tael.channels.transport import Transport
 from tael.ledger import AccountId, Ledger, NewAccount, Posting, open_accounts, posting_id, require_posted
-from tael_demo.faults_payments_stage import Channels, open_channels
-from tael_demo.faults_stage import BOOK, FaultStage, fault_stage
+from tael_demo.faults.payments_stage import Channels, open_channels
+from tael_demo.faults.stage import BOOK, FaultStage, fault_stage
 from tael_sandbox.outgoing import Heard, Poster
 
 WITHDRAWALS = int(os.environ.get("BENCH_WITHDRAWALS", "3000"))

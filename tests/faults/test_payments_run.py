@@ -16,13 +16,13 @@ from tael.channels import registry
 from tael.channels.accounts import MerchantAccounts
 from tael.channels.contract import AlipayUser, PayoutRequest
 from tael.channels.transport import Transport
-from tael_demo import faults_payments_world as world
-from tael_demo.faults_payments import POINTS, finish, play
-from tael_demo.faults_payments_crowd import Crowd, Plan, crowd
-from tael_demo.faults_payments_stage import TOPICS, open_channels
-from tael_demo.faults_payments_verdict import examine, judge
-from tael_demo.faults_stage import BOOK, fault_stage
-from tael_demo.faults_verdict import Findings
+from tael_demo.faults import payments_world as world
+from tael_demo.faults.payments import POINTS, finish, play
+from tael_demo.faults.payments_crowd import Crowd, Plan, crowd
+from tael_demo.faults.payments_stage import TOPICS, open_channels
+from tael_demo.faults.payments_verdict import examine, judge
+from tael_demo.faults.stage import BOOK, fault_stage
+from tael_demo.faults.verdict import Findings
 
 SOURCES = Path(__file__).parent.parent.parent / "src" / "tael"
 ELSEWHERE = ("job.", "adjustment.", "hold.", "fulfil.")

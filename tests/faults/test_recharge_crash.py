@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tael_demo.faults_customers import Plan, customers
-from tael_demo.faults_stage import fault_stage
-from tael_demo.faults_verdict import examine, finish
+from tael_demo.faults.customers import Plan, customers
+from tael_demo.faults.stage import fault_stage
+from tael_demo.faults.verdict import examine, finish
 from tael_sandbox import Fault
 
 PAYS, CLOSES, LEAVES, NOTICE_LOST = "pays", "closes", "leaves", "notice lost"

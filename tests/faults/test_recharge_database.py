@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tael.base.embedded import Server, embedded
-from tael_demo.faults_customers import Customers, Plan, customers
-from tael_demo.faults_recharge import play
-from tael_demo.faults_stage import fault_stage, kill_postgres
-from tael_demo.faults_verdict import examine, finish
+from tael_demo.faults.customers import Customers, Plan, customers
+from tael_demo.faults.recharge import play
+from tael_demo.faults.stage import fault_stage, kill_postgres
+from tael_demo.faults.verdict import examine, finish
 
 
 @pytest.fixture

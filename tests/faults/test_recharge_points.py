@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from faults.test_recharge_crash import CASES
-from tael_demo.faults_recharge import POINTS
+from tael_demo.faults.recharge import POINTS
 
 SOURCES = Path(__file__).parent.parent.parent / "src" / "tael"
 PROGRAM = "from tael.base.crash import crash_point\nfor n in range(3): print(n, flush=True); crash_point('here')"

@@ -16,9 +16,9 @@ from tael.base.settings import Settings
 from tael.base.tasks import Again, Dead, Done, claim
 from tael.base.tasks import settle as settle_task
 from tael.payments.settlement import RECOVERY
-from tael_demo.faults_customers import Plan, customers
-from tael_demo.faults_stage import FaultStage, fault_stage
-from tael_demo.faults_verdict import examine, finish
+from tael_demo.faults.customers import Plan, customers
+from tael_demo.faults.stage import FaultStage, fault_stage
+from tael_demo.faults.verdict import examine, finish
 from tael_sandbox import Fault
 from tael_sandbox.remote import Refused
 

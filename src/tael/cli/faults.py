@@ -17,7 +17,7 @@ def recharge(*, rounds: int = 20, seed: int | None = None, json: bool = False) -
 
     Exit code 1 when anything was lost, doubled or odd.
     """
-    _become("tael_demo.faults_recharge", rounds, seed, as_json=json)
+    _become("tael_demo.faults.recharge", rounds, seed, as_json=json)
 
 
 @app.command
@@ -26,7 +26,7 @@ def payments(*, rounds: int = 20, seed: int | None = None, json: bool = False) -
 
     Exit code 1 when anything was lost, doubled or odd.
     """
-    _become("tael_demo.faults_payments", rounds, seed, as_json=json)
+    _become("tael_demo.faults.payments", rounds, seed, as_json=json)
 
 
 def _become(program: str, rounds: int, seed: int | None, *, as_json: bool) -> None:

@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx2
 import msgspec
 
-from tael_demo.faults_clients import ENDED, PATIENCE_S, PAUSE_S, Clients, Impatient, clients_of
-from tael_demo.faults_payments_diary import Ask, PaymentsDiary, Seen, Told
-from tael_demo.faults_payments_stage import CURRENCY, Channels
-from tael_demo.faults_stage import FaultStage, Named
+from tael_demo.faults.clients import ENDED, PATIENCE_S, PAUSE_S, Clients, Impatient, clients_of
+from tael_demo.faults.payments_diary import Ask, PaymentsDiary, Seen, Told
+from tael_demo.faults.payments_stage import CURRENCY, Channels
+from tael_demo.faults.stage import FaultStage, Named
 from tael_sandbox.remote import Refused
 
 _FINAL_NO = frozenset({409, 422})

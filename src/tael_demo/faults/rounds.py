@@ -15,7 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tael_demo.faults_verdict import Findings
+from tael_demo.faults.verdict import Findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ from typing import NoReturn
 import cyclopts
 
 from tael.base.embedded import Server, embedded
-from tael_demo import faults_payments_world as world
-from tael_demo.faults_payments_crowd import MOODS, Crowd, Plan, crowd
-from tael_demo.faults_payments_stage import TOPICS, hurry, open_channels
-from tael_demo.faults_payments_verdict import UNFINISHED, examine
-from tael_demo.faults_rounds import Round, command
-from tael_demo.faults_stage import FaultStage, fault_stage, kill_postgres
+from tael_demo.faults import payments_world as world
+from tael_demo.faults.payments_crowd import MOODS, Crowd, Plan, crowd
+from tael_demo.faults.payments_stage import TOPICS, hurry, open_channels
+from tael_demo.faults.payments_verdict import UNFINISHED, examine
+from tael_demo.faults.rounds import Round, command
+from tael_demo.faults.stage import FaultStage, fault_stage, kill_postgres
 from tael_sandbox.remote import Refused
 
 POINTS = (

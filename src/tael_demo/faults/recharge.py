@@ -19,10 +19,10 @@ from typing import NoReturn
 import cyclopts
 
 from tael.base.embedded import Server, embedded
-from tael_demo.faults_customers import Customers, Plan, customers
-from tael_demo.faults_rounds import Round, command
-from tael_demo.faults_stage import FaultStage, fault_stage, kill_postgres
-from tael_demo.faults_verdict import examine, finish
+from tael_demo.faults.customers import Customers, Plan, customers
+from tael_demo.faults.rounds import Round, command
+from tael_demo.faults.stage import FaultStage, fault_stage, kill_postgres
+from tael_demo.faults.verdict import examine, finish
 from tael_sandbox import Fault
 
 POINTS = (

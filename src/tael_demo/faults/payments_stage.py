@@ -17,7 +17,7 @@ from tael.channels.contract import Operation
 from tael.channels.transport import Transport
 from tael.guard import keys
 from tael.routing import Route
-from tael_demo.faults_stage import BOOK, MASTER_KEY, FaultStage
+from tael_demo.faults.stage import BOOK, MASTER_KEY, FaultStage
 from tael_sandbox import ChangeMerchant
 
 TOPICS = ("recharge.*", "payment.*", "refund.*", "withdrawal.*", "transfer.*")

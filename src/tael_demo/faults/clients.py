@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import httpx2
 import msgspec
 
-from tael_demo.faults_stage import FaultStage
+from tael_demo.faults.stage import FaultStage
 
 PATIENCE_S = 60
 PAUSE_S = 0.05

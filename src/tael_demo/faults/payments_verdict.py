@@ -19,12 +19,12 @@ from tael.ledger.trial_balance import is_balanced, trial_balance
 from tael.ledger.verify import verify
 from tael.orders import ORDER_MOVES, OrderState
 from tael.payments.chart import CHANNEL_RECEIVABLE
-from tael_demo import faults_payments_world as world
-from tael_demo.faults_payments_crowd import Crowd
-from tael_demo.faults_payments_stage import CURRENCY
-from tael_demo.faults_payments_world import Told
-from tael_demo.faults_stage import BOOK, RECEIVER_PATH
-from tael_demo.faults_verdict import Findings
+from tael_demo.faults import payments_world as world
+from tael_demo.faults.payments_crowd import Crowd
+from tael_demo.faults.payments_stage import CURRENCY
+from tael_demo.faults.payments_world import Told
+from tael_demo.faults.stage import BOOK, RECEIVER_PATH
+from tael_demo.faults.verdict import Findings
 
 PAID_IN, REFUNDED, PAID_OUT, RETURNED = (101, 102, 103), (121, 123), (111, 112), (113,)
 """Transaction codes: money from payers, back to payers, out to payees, and back from their banks."""

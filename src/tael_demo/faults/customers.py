@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from tael_demo.faults_clients import ENDED, PATIENCE_S, PAUSE_S, Acknowledged, Clients, Diary, Impatient, clients_of
-from tael_demo.faults_stage import FaultStage
+from tael_demo.faults.clients import ENDED, PATIENCE_S, PAUSE_S, Acknowledged, Clients, Diary, Impatient, clients_of
+from tael_demo.faults.stage import FaultStage
 from tael_sandbox.remote import Refused
 
 

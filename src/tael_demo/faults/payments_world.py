@@ -5,7 +5,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from tael_demo.faults_stage import FaultStage
+from tael_demo.faults.stage import FaultStage
 from tael_sandbox import Fault
 from tael_sandbox.remote import Refused
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from tael.base.db import Tx
 from tael.ledger.trial_balance import is_balanced, trial_balance
 from tael.ledger.verify import verify
-from tael_demo.faults_clients import PATIENCE_S, Impatient
-from tael_demo.faults_customers import Customers
-from tael_demo.faults_stage import BOOK, RECEIVER_PATH
+from tael_demo.faults.clients import PATIENCE_S, Impatient
+from tael_demo.faults.customers import Customers
+from tael_demo.faults.stage import BOOK, RECEIVER_PATH
 from tael_sandbox import OrderView
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from tael_demo.faults_clients import Acknowledged, Diary
+from tael_demo.faults.clients import Acknowledged, Diary
 
 
 class SeenAttempt(msgspec.Struct):
